@@ -1,0 +1,1 @@
+//! Real implementations of the application's ports, one file each.

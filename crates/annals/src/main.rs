@@ -1,0 +1,2 @@
+//! The Annals binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The command bus: load, decide, append; ports to the outside world; process managers.

@@ -1,0 +1,20 @@
+//! The catalog: which products are offered, and at what price.
+
+pub mod messages;
+
+mod events;
+mod product;
+
+pub use events::{CatalogEvent, ProductListed};
+pub use product::{ListProduct, Product, Rejection};
+
+use crate::Stream;
+use crate::ids::ProductId;
+
+pub(crate) const PRODUCT: &str = "catalog.product";
+
+/// The stream of the product `id`.
+#[must_use]
+pub const fn product(id: ProductId) -> Stream {
+    Stream::new(PRODUCT, id.get())
+}

@@ -1,0 +1,43 @@
+//! Domain events: private facts, as the log stores them.
+
+use crate::catalog::{CatalogEvent, PRODUCT};
+use crate::inventory::{InventoryEvent, RESERVATION, STOCK};
+use crate::ordering::{ORDER, OrderingEvent};
+use crate::payload::payload_union;
+use crate::{Claim, Stream};
+
+/// Every category of stream there is.
+pub(crate) const CATEGORIES: &[&str] = &[PRODUCT, STOCK, RESERVATION, ORDER];
+
+payload_union! {
+    /// A fact of any context.
+    Event {
+        /// What happened in the catalog.
+        Catalog(CatalogEvent) in "catalog",
+        /// What happened in the inventory.
+        Inventory(InventoryEvent) in "inventory",
+        /// What happened in ordering.
+        Ordering(OrderingEvent) in "ordering",
+    }
+}
+
+impl Event {
+    /// The stream it belongs to.
+    #[must_use]
+    pub const fn stream(&self) -> Stream {
+        match self {
+            Self::Catalog(event) => event.stream(),
+            Self::Inventory(event) => event.stream(),
+            Self::Ordering(event) => event.stream(),
+        }
+    }
+
+    /// The unique values its stream takes with it.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Claim> {
+        match self {
+            Self::Catalog(event) => event.claims(),
+            Self::Inventory(_) | Self::Ordering(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Integration messages: public facts, as other systems read them.
+
+use crate::Event;
+use crate::catalog::messages::CatalogMessage;
+use crate::inventory::messages::InventoryMessage;
+use crate::ordering::messages::OrderingMessage;
+use crate::payload::payload_union;
+
+payload_union! {
+    /// A public fact of any context. Its types change only by adding versions.
+    Message {
+        /// What the catalog tells.
+        Catalog(CatalogMessage) in "catalog",
+        /// What the inventory tells.
+        Inventory(InventoryMessage) in "inventory",
+        /// What ordering tells.
+        Ordering(OrderingMessage) in "ordering",
+    }
+}
+
+impl Message {
+    /// What the public learns of `event`: one message, or nothing.
+    ///
+    /// Total and pure, so publishing, publishing again and replaying give the same message.
+    #[must_use]
+    pub fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::Catalog(event) => CatalogMessage::of(event).map(Self::Catalog),
+            Event::Inventory(event) => InventoryMessage::of(event).map(Self::Inventory),
+            Event::Ordering(event) => OrderingMessage::of(event).map(Self::Ordering),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Settling an order: confirmed or rejected, once.
+
+use super::{OrderConfirmed, OrderRejected, OrderingEvent, Rejection, Shortage};
+use crate::ids::OrderId;
+use crate::inventory::messages::InventoryMessage;
+use crate::{Decider, Decision, Event, Message, PayloadType, Policy, Stream, decision};
+
+/// Decides what becomes of a placed order.
+pub struct Settlement;
+
+/// Close an order with a verdict.
+#[derive(Debug, Clone)]
+pub struct SettleOrder {
+    /// The order.
+    pub order_id: OrderId,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything it asks for is reserved.
+    Confirmed,
+    /// Something is short.
+    Rejected(Vec<Shortage>),
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It was never placed.
+    Absent,
+    /// It waits for its verdict.
+    Placed,
+    /// It has been confirmed.
+    Confirmed,
+    /// It has been rejected.
+    Rejected,
+}
+
+impl Decider for Settlement {
+    type Command = SettleOrder;
+    type State = State;
+    type Rejection = Rejection;
+
+    fn streams(command: &SettleOrder) -> Vec<Stream> {
+        vec![super::order(command.order_id)]
+    }
+
+    fn initial() -> State {
+        State::Absent
+    }
+
+    fn evolve(state: State, event: &Event) -> State {
+        match event {
+            Event::Ordering(OrderingEvent::OrderPlaced(_)) => State::Placed,
+            Event::Ordering(OrderingEvent::OrderConfirmed(_)) => State::Confirmed,
+            Event::Ordering(OrderingEvent::OrderRejected(_)) => State::Rejected,
+            Event::Catalog(_) | Event::Inventory(_) => state,
+        }
+    }
+
+    fn decide(state: &State, command: SettleOrder) -> Result<Vec<Event>, Rejection> {
+        let SettleOrder { order_id, verdict } = command;
+        match (state, verdict) {
+            (State::Absent, _) => Err(Rejection::NotPlaced(order_id)),
+            (State::Placed, Verdict::Confirmed) => {
+                Ok(vec![OrderingEvent::from(OrderConfirmed { order_id }).into()])
+            }
+            (State::Placed, Verdict::Rejected(shortages)) => {
+                Ok(vec![OrderingEvent::from(OrderRejected { order_id, shortages }).into()])
+            }
+            (State::Confirmed, Verdict::Confirmed) | (State::Rejected, Verdict::Rejected(_)) => {
+                Ok(Vec::new())
+            }
+            (State::Confirmed, Verdict::Rejected(_)) | (State::Rejected, Verdict::Confirmed) => {
+                Err(Rejection::AlreadySettled(order_id))
+            }
+        }
+    }
+}
+
+/// Every order whose reservation was made is confirmed; refused, it is rejected.
+pub const SETTLE_RESERVED_ORDERS: Policy = Policy {
+    name: "ordering",
+    reads: &[
+        PayloadType { name: "inventory.reservation-made", version: 1 },
+        PayloadType { name: "inventory.reservation-refused", version: 1 },
+    ],
+    react,
+};
+
+fn react(message: &Message) -> Vec<Box<dyn Decision>> {
+    let Message::Inventory(message) = message else { return Vec::new() };
+    let command = match message {
+        InventoryMessage::ReservationMade(made) => {
+            SettleOrder { order_id: made.order_id, verdict: Verdict::Confirmed }
+        }
+        InventoryMessage::ReservationRefused(refused) => {
+            let shortages = refused.shortages.iter().map(|short| Shortage {
+                product_id: short.product_id,
+                requested: short.requested,
+                available: short.available,
+            });
+            let verdict = Verdict::Rejected(shortages.collect());
+            SettleOrder { order_id: refused.order_id, verdict }
+        }
+    };
+    vec![decision::<Settlement>(command)]
+}

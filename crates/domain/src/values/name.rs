@@ -1,0 +1,48 @@
+//! What people call a product.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A product's name: 1 to 200 characters, none of them a control character, not blank.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProductName(String);
+
+impl ProductName {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ProductName {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        let fits = (1..=200).contains(&text.chars().count());
+        if fits && !text.trim().is_empty() && !text.chars().any(char::is_control) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidName)
+        }
+    }
+}
+
+impl From<ProductName> for String {
+    fn from(name: ProductName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for ProductName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The text is no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1 to 200 characters, is not blank and holds no control characters")]
+pub struct InvalidName;

@@ -1,0 +1,35 @@
+//! Appending: what one command needs commits in one statement, or nothing does (law 1).
+//!
+//! [`EventStore::append`](crate::EventStore::append) merges what concurrent callers ask for into
+//! one call of the database ([`writer`]); [`append_in`] appends inside a transaction of the
+//! caller. Both go through the same function, `eventstore.append`
+//! (docs/adr/0002-one-statement-append.md).
+
+mod outcome;
+mod request;
+mod statement;
+pub(crate) mod writer;
+
+use sqlx::PgConnection;
+
+pub use outcome::{AppendError, Receipt};
+pub use request::{
+    Append, ExpectedVersion, Fingerprint, Metadata, NewClaim, NewEvent, StreamWrite,
+};
+
+/// Appends inside the caller's transaction, so that it commits with rows of the caller's own.
+///
+/// The order lock of the log is held from here to the end of the transaction: every other
+/// append of every process waits for it. Call it last, with nothing slow behind it.
+///
+/// # Errors
+/// As [`EventStore::append`](crate::EventStore::append), but never
+/// [`AppendError::Unconfirmed`]: the commit is the caller's. After an error of the database the
+/// transaction is void.
+pub async fn append_in(connection: &mut PgConnection, append: &Append) -> Result<Receipt, AppendError> {
+    append.check()?;
+    let mut outcomes = statement::append_batch(connection, &[append])
+        .await
+        .map_err(|source| AppendError::Refused { source })?;
+    outcomes.pop().unwrap_or_else(|| Err(AppendError::no_outcome()))
+}

@@ -1,0 +1,100 @@
+//! What becomes of an append.
+
+use std::sync::Arc;
+
+use super::request::{MAX_EVENTS, MAX_PAYLOAD_BYTES};
+use crate::{CommandId, EventType, Position, StreamId, StreamVersion};
+
+/// The proof that a command took effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The command.
+    pub command_id: CommandId,
+    /// Where the log was when it had taken effect: a reader that has seen this position has
+    /// seen all of it.
+    pub position: Position,
+    /// The streams it wrote and the versions it brought them to, by name.
+    pub streams: Vec<(StreamId, StreamVersion)>,
+    /// Whether it had taken effect before, so that this time nothing was written.
+    pub repeated: bool,
+}
+
+/// Why an append was not acknowledged.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// A stream is not where the decision was made: load and decide again.
+    #[error("stream {stream} is at version {actual}, not where it was expected")]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// Where it is.
+        actual: StreamVersion,
+    },
+    /// Another stream holds a claimed value.
+    #[error("a value of {namespace} is taken by stream {holder}")]
+    ClaimTaken {
+        /// What is unique.
+        namespace: String,
+        /// Who holds the value.
+        holder: StreamId,
+    },
+    /// The command id was used for something else.
+    #[error("command {command_id} was given before with another body")]
+    OtherBody {
+        /// The command.
+        command_id: CommandId,
+    },
+    /// More events than one append may hold.
+    #[error("{events} events in one append, at most {MAX_EVENTS} are possible")]
+    TooManyEvents {
+        /// How many there were.
+        events: usize,
+    },
+    /// A payload larger than one event may hold.
+    #[error("payload of {event_type} has {payload_bytes} bytes, at most {MAX_PAYLOAD_BYTES} are possible")]
+    PayloadTooLarge {
+        /// Of which event.
+        event_type: EventType,
+        /// How large it was.
+        payload_bytes: usize,
+    },
+    /// The append names a stream twice.
+    #[error("stream {stream} is named twice in one append")]
+    RepeatedStream {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// The database refused it; nothing was written.
+    #[error("the database refused the append")]
+    Refused {
+        /// What the database said.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+    /// The database could not be reached; nothing was sent.
+    #[error("the database cannot be reached")]
+    Unavailable {
+        /// Why not.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+    /// It was sent and no answer came: it may have been written or not. Ask
+    /// [`EventStore::receipt`](crate::EventStore::receipt), or give the same command id again,
+    /// which is safe (law 4).
+    #[error("the append was sent, but no answer came")]
+    Unconfirmed {
+        /// What broke.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+    /// The store was closed before the append was sent.
+    #[error("the event store is closed")]
+    Closed,
+}
+
+impl AppendError {
+    pub(crate) fn no_outcome() -> Self {
+        let message = "eventstore.append returned no outcome".to_owned();
+        Self::Refused { source: Arc::new(sqlx::Error::Protocol(message)) }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a caller asks to be appended.
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::AppendError;
+use crate::{CommandId, EventId, EventType, StreamId, StreamVersion};
+
+/// Most events of one append.
+pub(super) const MAX_EVENTS: usize = 500;
+
+/// Most bytes of one payload. A public message must fit NATS's default limit of 1 MiB with its headers.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 512 * 1024;
+
+/// Everything one command writes; all of it is appended, or nothing.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The command; the same id again gives the same receipt and no second effect (law 3).
+    pub command_id: CommandId,
+    /// What was asked, so that the same id with another body is refused.
+    pub fingerprint: Fingerprint,
+    /// Who asked, and why; recorded with every event.
+    pub metadata: Metadata,
+    /// The streams it was decided on, each at most once, with the events for each.
+    pub streams: Vec<StreamWrite>,
+    /// The values that the streams take.
+    pub claims: Vec<NewClaim>,
+}
+
+/// What is expected of one stream, and what is added to it.
+#[derive(Debug, Clone)]
+pub struct StreamWrite {
+    /// The stream.
+    pub stream: StreamId,
+    /// Where it must be for the append to happen.
+    pub expected: ExpectedVersion,
+    /// What is added; may be empty if the decision only depended on the stream.
+    pub events: Vec<NewEvent>,
+}
+
+/// Where a stream must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpectedVersion {
+    /// At this version; [`StreamVersion::START`] if it must not exist.
+    Exact(StreamVersion),
+    /// At some version, but it must exist.
+    Exists,
+    /// Anywhere.
+    Any,
+}
+
+impl ExpectedVersion {
+    /// As `eventstore.append` wants it.
+    pub(crate) const fn encode(self) -> i64 {
+        match self {
+            Self::Exact(version) => version.get(),
+            Self::Any => -1,
+            Self::Exists => -2,
+        }
+    }
+}
+
+/// One event to append.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Its id, for ever.
+    pub id: EventId,
+    /// What it says.
+    pub event_type: EventType,
+    /// JSON text; kept byte for byte.
+    pub payload: String,
+    /// If the public is told, on which subject (without the installation's namespace).
+    pub subject: Option<String>,
+}
+
+/// A value that `stream` takes, unique within `namespace`.
+#[derive(Debug, Clone)]
+pub struct NewClaim {
+    /// What is unique.
+    pub namespace: String,
+    /// The value.
+    pub value: String,
+    /// Who takes it; one of the streams of the append.
+    pub stream: StreamId,
+}
+
+/// Who asked for a command, and why.
+#[derive(Debug, Clone)]
+pub struct Metadata {
+    /// Who asked.
+    pub actor: String,
+    /// The request that began the whole story.
+    pub correlation_id: Uuid,
+    /// The message that caused this command, if one did.
+    pub causation_id: Option<Uuid>,
+    /// W3C traceparent.
+    pub trace: Option<String>,
+}
+
+/// SHA-256 of what a command asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of `body`, which must be the same bytes whenever the same is asked.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        Self(Sha256::digest(body).into())
+    }
+
+    /// The digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Append {
+    /// Refuses what could never be appended, before it costs the database anything.
+    pub(crate) fn check(&self) -> Result<(), AppendError> {
+        let events = self.streams.iter().map(|write| write.events.len()).sum();
+        if events > MAX_EVENTS {
+            return Err(AppendError::TooManyEvents { events });
+        }
+        for event in self.streams.iter().flat_map(|write| &write.events) {
+            let payload_bytes = event.payload.len();
+            if payload_bytes > MAX_PAYLOAD_BYTES {
+                let event_type = event.event_type.clone();
+                return Err(AppendError::PayloadTooLarge { event_type, payload_bytes });
+            }
+        }
+        let mut names: Vec<_> = self.streams.iter().map(|write| &write.stream).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(AppendError::RepeatedStream { stream: pair[0].clone() }),
+            None => Ok(()),
+        }
+    }
+}

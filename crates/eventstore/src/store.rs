@@ -1,0 +1,138 @@
+//! The store: the log of one database.
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::append::writer::Writer;
+use crate::{
+    Append, AppendError, CommandId, LogId, OutboxMessage, Position, Receipt, RecordedEvent,
+    StreamId, read,
+};
+
+/// The log of one database. Clones share the pool and the queue of the writer.
+#[derive(Debug, Clone)]
+pub struct EventStore {
+    pool: PgPool,
+    writer: Writer,
+    log_id: LogId,
+}
+
+impl EventStore {
+    /// Opens the log that `pool` leads to; its tables must be there.
+    ///
+    /// The writing task runs on the current runtime until the last clone is dropped and everything
+    /// in the queue is answered.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or holds no log.
+    pub async fn open(pool: PgPool) -> Result<Self, sqlx::Error> {
+        let id = sqlx::query_scalar!("SELECT id FROM eventstore.log").fetch_one(&pool).await?;
+        let writer = Writer::start(pool.clone());
+        Ok(Self { pool, writer, log_id: LogId::new(id) })
+    }
+
+    /// The connections it uses.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Which log this is.
+    #[must_use]
+    pub const fn log_id(&self) -> LogId {
+        self.log_id
+    }
+
+    /// Appends everything a command writes, or nothing; answers when it is durable.
+    ///
+    /// Concurrent calls share commits. Dropping the future does not take the append back.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; each variant says whether something may have been written and what
+    /// to do.
+    #[tracing::instrument(name = "eventstore.append", skip_all, fields(command.id = %append.command_id))]
+    pub async fn append(&self, append: Append) -> Result<Receipt, AppendError> {
+        self.writer.append(append).await
+    }
+
+    /// What the command `id` did, if it took effect.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn receipt(&self, id: CommandId) -> Result<Option<Receipt>, sqlx::Error> {
+        read::receipt(&mut *self.pool.acquire().await?, id).await
+    }
+
+    /// The position of the last event, [`Position::START`] if there is none.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn head(&self) -> Result<Position, sqlx::Error> {
+        Self::head_in(&mut *self.pool.acquire().await?).await
+    }
+
+    /// [`EventStore::head`] on a connection of the caller.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn head_in(connection: &mut PgConnection) -> Result<Position, sqlx::Error> {
+        let head = sqlx::query_scalar!("SELECT max(position) FROM eventstore.events")
+            .fetch_one(connection)
+            .await?;
+        Ok(Position::new(head.unwrap_or_default()))
+    }
+
+    /// All events of `streams`, in log order.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn read_streams(&self, streams: &[StreamId]) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+        read::streams(&mut *self.pool.acquire().await?, streams).await
+    }
+
+    /// [`EventStore::read_streams`] on a connection of the caller.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn read_streams_in(
+        connection: &mut PgConnection,
+        streams: &[StreamId],
+    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+        read::streams(connection, streams).await
+    }
+
+    /// At most `limit` events after `after` and up to `to`, of `types` or of all, in log order.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn read_log(
+        &self,
+        after: Position,
+        to: Position,
+        types: Option<&[&str]>,
+        limit: u16,
+    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+        Self::read_log_in(&mut *self.pool.acquire().await?, after, to, types, limit).await
+    }
+
+    /// [`EventStore::read_log`] on a connection of the caller.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn read_log_in(
+        connection: &mut PgConnection,
+        after: Position,
+        to: Position,
+        types: Option<&[&str]>,
+        limit: u16,
+    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+        read::log(connection, after, to, types, limit.into()).await
+    }
+
+    /// At most `limit` messages for the public after `after`, in log order.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn read_outbox(&self, after: Position, limit: u16) -> Result<Vec<OutboxMessage>, sqlx::Error> {
+        read::outbox(&self.pool, after, limit.into()).await
+    }
+}

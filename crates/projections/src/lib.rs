@@ -1,0 +1,1 @@
+//! The projection engine and every read model with its schema and queries.

@@ -1,0 +1,1 @@
+//! Outbox to JetStream, JetStream to inbox, and the CloudEvents contract.
