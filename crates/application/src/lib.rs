@@ -1,1 +1,22 @@
-//! The command bus: load, decide, append; ports to the outside world; process managers.
+//! The command bus: load, decide, append, receipt.
+//!
+//! Every change of Annals goes through [`CommandBus`]: it loads the streams a command's decisions
+//! depend on, lets the domain decide, and appends everything the decisions produced, or nothing.
+//! [`policies`] is the same for commands that follow from messages of other contexts.
+//!
+//! The outside world is reached through [`ports`]; their real implementations are the crate
+//! `adapters`. Nothing here knows HTTP or the message broker.
+
+mod codec;
+
+pub mod bus;
+pub mod command;
+pub mod policies;
+pub mod ports;
+
+pub mod catalog;
+pub mod ordering;
+
+pub use bus::{CommandBus, CommandError};
+pub use codec::{Undecodable, decode};
+pub use command::{Command, Origin};

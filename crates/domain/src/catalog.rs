@@ -11,7 +11,8 @@ pub use product::{ListProduct, Product, Rejection};
 use crate::Stream;
 use crate::ids::ProductId;
 
-pub(crate) const PRODUCT: &str = "catalog.product";
+/// Category of the streams of products.
+pub const PRODUCT: &str = "catalog.product";
 
 /// The stream of the product `id`.
 #[must_use]

@@ -16,8 +16,10 @@ pub use stock::{ReceiveStock, Rejection, Stock};
 use crate::Stream;
 use crate::ids::{OrderId, ProductId};
 
-pub(crate) const STOCK: &str = "inventory.stock";
-pub(crate) const RESERVATION: &str = "inventory.reservation";
+/// Category of the streams of stock.
+pub const STOCK: &str = "inventory.stock";
+/// Category of the streams of reservations.
+pub const RESERVATION: &str = "inventory.reservation";
 
 /// The stream of the stock of product `id`.
 #[must_use]

@@ -15,7 +15,8 @@ pub use settle::{SETTLE_RESERVED_ORDERS, SettleOrder, Settlement, Verdict};
 use crate::Stream;
 use crate::ids::{OrderId, ProductId};
 
-pub(crate) const ORDER: &str = "ordering.order";
+/// Category of the streams of orders.
+pub const ORDER: &str = "ordering.order";
 
 /// The stream of the order `id`.
 #[must_use]

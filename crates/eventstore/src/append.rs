@@ -26,7 +26,10 @@ pub use request::{
 /// As [`EventStore::append`](crate::EventStore::append), but never
 /// [`AppendError::Unconfirmed`]: the commit is the caller's. After an error of the database the
 /// transaction is void.
-pub async fn append_in(connection: &mut PgConnection, append: &Append) -> Result<Receipt, AppendError> {
+pub async fn append_in(
+    connection: &mut PgConnection,
+    append: &Append,
+) -> Result<Receipt, AppendError> {
     append.check()?;
     let mut outcomes = statement::append_batch(connection, &[append])
         .await

@@ -105,7 +105,11 @@ impl Cursor {
     ///
     /// # Errors
     /// [`CursorError::Fenced`]: the transaction must be rolled back.
-    pub async fn advance(&self, connection: &mut PgConnection, to: Position) -> Result<(), CursorError> {
+    pub async fn advance(
+        &self,
+        connection: &mut PgConnection,
+        to: Position,
+    ) -> Result<(), CursorError> {
         let moved = sqlx::query!(
             r#"
             UPDATE eventstore.cursors
@@ -170,9 +174,10 @@ impl Cursor {
     /// # Errors
     /// The database cannot be reached.
     pub async fn peek(pool: &PgPool, name: &str) -> Result<Option<Position>, sqlx::Error> {
-        let position = sqlx::query_scalar!("SELECT position FROM eventstore.cursors WHERE name = $1", name)
-            .fetch_optional(pool)
-            .await?;
+        let position =
+            sqlx::query_scalar!("SELECT position FROM eventstore.cursors WHERE name = $1", name)
+                .fetch_optional(pool)
+                .await?;
         Ok(position.map(Position::new))
     }
 

@@ -169,6 +169,19 @@ pub(crate) async fn outbox(
     Ok(messages.collect())
 }
 
+/// What the command `id` asked for, if it took effect.
+pub(crate) async fn fingerprint(
+    connection: &mut PgConnection,
+    id: CommandId,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT fingerprint FROM eventstore.commands WHERE command_id = $1",
+        id.get()
+    )
+    .fetch_optional(connection)
+    .await
+}
+
 /// What the command `id` did, if it took effect.
 pub(crate) async fn receipt(
     connection: &mut PgConnection,

@@ -1,11 +1,13 @@
 //! The store: the log of one database.
 
+use std::sync::Arc;
+
 use sqlx::{PgConnection, PgPool};
 
 use crate::append::writer::Writer;
 use crate::{
-    Append, AppendError, CommandId, LogId, OutboxMessage, Position, Receipt, RecordedEvent,
-    StreamId, read,
+    Append, AppendError, CommandId, Fingerprint, LogId, OutboxMessage, Position, Receipt,
+    RecordedEvent, StreamId, read,
 };
 
 /// The log of one database. Clones share the pool and the queue of the writer.
@@ -62,6 +64,28 @@ impl EventStore {
         read::receipt(&mut *self.pool.acquire().await?, id).await
     }
 
+    /// The receipt of the command `id`, if it took effect and asked for the same.
+    ///
+    /// # Errors
+    /// [`AppendError::OtherBody`]: it took effect, but asked for something else.
+    /// [`AppendError::Unavailable`]: the database cannot be reached.
+    pub async fn repeated(
+        &self,
+        id: CommandId,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Receipt>, AppendError> {
+        let unavailable = |source| AppendError::Unavailable { source: Arc::new(source) };
+        let mut connection = self.pool.acquire().await.map_err(unavailable)?;
+        let known = read::fingerprint(&mut connection, id).await.map_err(unavailable)?;
+        match known {
+            Some(known) if known != fingerprint.as_bytes() => {
+                Err(AppendError::OtherBody { command_id: id })
+            }
+            Some(_) => read::receipt(&mut connection, id).await.map_err(unavailable),
+            None => Ok(None),
+        }
+    }
+
     /// The position of the last event, [`Position::START`] if there is none.
     ///
     /// # Errors
@@ -85,7 +109,10 @@ impl EventStore {
     ///
     /// # Errors
     /// The database cannot be reached.
-    pub async fn read_streams(&self, streams: &[StreamId]) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+    pub async fn read_streams(
+        &self,
+        streams: &[StreamId],
+    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
         read::streams(&mut *self.pool.acquire().await?, streams).await
     }
 
@@ -132,7 +159,11 @@ impl EventStore {
     ///
     /// # Errors
     /// The database cannot be reached.
-    pub async fn read_outbox(&self, after: Position, limit: u16) -> Result<Vec<OutboxMessage>, sqlx::Error> {
+    pub async fn read_outbox(
+        &self,
+        after: Position,
+        limit: u16,
+    ) -> Result<Vec<OutboxMessage>, sqlx::Error> {
         read::outbox(&self.pool, after, limit.into()).await
     }
 }

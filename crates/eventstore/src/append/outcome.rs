@@ -51,7 +51,9 @@ pub enum AppendError {
         events: usize,
     },
     /// A payload larger than one event may hold.
-    #[error("payload of {event_type} has {payload_bytes} bytes, at most {MAX_PAYLOAD_BYTES} are possible")]
+    #[error(
+        "payload of {event_type} has {payload_bytes} bytes, at most {MAX_PAYLOAD_BYTES} are possible"
+    )]
     PayloadTooLarge {
         /// Of which event.
         event_type: EventType,

@@ -131,7 +131,10 @@ pub(super) async fn append_batch(
         let known = crate::read::receipt(connection, command_id).await?;
         *outcome = known.map(Ok);
     }
-    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(AppendError::no_outcome()))).collect())
+    Ok(outcomes
+        .into_iter()
+        .map(|outcome| outcome.unwrap_or_else(|| Err(AppendError::no_outcome())))
+        .collect())
 }
 
 /// Folds one row into what is known of `append`; of several reasons to refuse, the first stands.
@@ -139,7 +142,12 @@ fn read_outcome(slot: &mut Option<Result<Receipt, AppendError>>, append: &Append
     let command_id = append.command_id;
     let at = row.at.unwrap_or_default();
     let stream = row.stream.map(StreamId::recorded);
-    let receipt = |repeated| Receipt { command_id, position: Position::new(at), streams: Vec::new(), repeated };
+    let receipt = |repeated| Receipt {
+        command_id,
+        position: Position::new(at),
+        streams: Vec::new(),
+        repeated,
+    };
     match (row.outcome.as_str(), stream, slot.as_mut()) {
         ("appended", _, None) => *slot = Some(Ok(receipt(false))),
         ("duplicate", _, None) => *slot = Some(Ok(receipt(true))),

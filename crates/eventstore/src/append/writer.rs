@@ -81,7 +81,8 @@ fn take_compatible(waiting: &mut Vec<Request>) -> Vec<Request> {
     for request in waiting.drain(..) {
         let streams = &request.append.streams;
         let free = streams.iter().all(|write| {
-            !written.contains(&write.stream) && (write.events.is_empty() || !named.contains(&write.stream))
+            !written.contains(&write.stream)
+                && (write.events.is_empty() || !named.contains(&write.stream))
         });
         for write in streams {
             named.insert(write.stream.clone());
@@ -145,7 +146,9 @@ async fn call(
 fn classify(source: Arc<sqlx::Error>) -> AppendError {
     let shutting_down = |code: &str| code.starts_with("57P") || code.starts_with("08");
     match source.as_database_error() {
-        Some(error) if !error.code().as_deref().is_some_and(shutting_down) => AppendError::Refused { source },
+        Some(error) if !error.code().as_deref().is_some_and(shutting_down) => {
+            AppendError::Refused { source }
+        }
         _ => AppendError::Unconfirmed { source },
     }
 }

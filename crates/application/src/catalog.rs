@@ -1,0 +1,57 @@
+//! Commands on the catalog, as clients give them.
+
+use domain::catalog::{self, Product};
+use domain::decision;
+use domain::ids::ProductId;
+use domain::inventory::{ReceiveStock, Stock};
+use domain::values::{Money, ProductName, Sku, StockLevel};
+use eventstore::Receipt;
+use serde::Serialize;
+
+use crate::bus::{CommandBus, CommandError};
+use crate::command::{Command, Origin, fingerprint};
+
+/// Offer a new product, with stock of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListProduct {
+    /// Its SKU, unique among all products.
+    pub sku: Sku,
+    /// What people shall call it.
+    pub name: ProductName,
+    /// The price of one.
+    pub price: Money,
+    /// How many there are.
+    pub stock: StockLevel,
+}
+
+impl CommandBus {
+    /// Lists a product and takes in its stock, as one.
+    ///
+    /// # Errors
+    /// [`AppendError::ClaimTaken`](eventstore::AppendError::ClaimTaken): the SKU is in use.
+    /// Else as [`CommandBus::execute`].
+    pub async fn list_product(
+        &self,
+        origin: &Origin,
+        request: ListProduct,
+    ) -> Result<(ProductId, Receipt), CommandError> {
+        let fingerprint = fingerprint("list-product", &request)?;
+        let product_id = ProductId::new(self.ids.next());
+        let ListProduct { sku, name, price, stock } = request;
+        let list = catalog::ListProduct { product_id, sku, name, price };
+        let mut decisions = vec![decision::<Product>(list)];
+        if let Some(quantity) = stock.quantity() {
+            decisions.push(decision::<Stock>(ReceiveStock { product_id, quantity }));
+        }
+        let command = Command {
+            id: origin.command_id(self.ids.next()),
+            fingerprint,
+            metadata: origin.metadata(),
+            decisions,
+        };
+        let receipt = self.execute(&command).await?;
+        let id =
+            crate::command::written(&receipt, catalog::PRODUCT).map_or(product_id, ProductId::new);
+        Ok((id, receipt))
+    }
+}

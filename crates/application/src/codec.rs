@@ -1,0 +1,59 @@
+//! Between the domain's events and the store's.
+
+use domain::{DecodeError, Event, Message, Stream};
+use eventstore::{EventId, EventType, NewClaim, NewEvent, Position, RecordedEvent, StreamId};
+use uuid::Uuid;
+
+/// An event of the log that today's types cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("read event {event_id} at position {position}")]
+pub struct Undecodable {
+    /// The event.
+    pub event_id: EventId,
+    /// Its place in the log.
+    pub position: Position,
+    /// What is wrong with it.
+    #[source]
+    pub source: DecodeError,
+}
+
+/// Reads a recorded event as an event of the domain.
+///
+/// # Errors
+/// [`Undecodable`]: its type is not known, or its payload does not fit its type.
+pub fn decode(recorded: &RecordedEvent) -> Result<Event, Undecodable> {
+    let EventType { name, schema_version } = &recorded.event_type;
+    Event::decode(name, *schema_version, &recorded.payload).map_err(|source| Undecodable {
+        event_id: recorded.id,
+        position: recorded.position,
+        source,
+    })
+}
+
+/// Writes an event of the domain as an event to append, with what the public is told of it.
+pub(crate) fn encode(event: &Event, id: Uuid) -> Result<NewEvent, serde_json::Error> {
+    let event_type = event.payload_type();
+    Ok(NewEvent {
+        id: EventId::new(id),
+        event_type: EventType {
+            name: event_type.name.to_owned(),
+            schema_version: event_type.version,
+        },
+        payload: event.encode()?,
+        subject: Message::of(event).map(|message| message.payload_type().to_string()),
+    })
+}
+
+pub(crate) fn claims(event: &Event) -> impl Iterator<Item = NewClaim> {
+    let stream = stream_id(event.stream());
+    event.claims().into_iter().map(move |claim| NewClaim {
+        namespace: claim.namespace.to_owned(),
+        value: claim.value,
+        stream: stream.clone(),
+    })
+}
+
+#[expect(clippy::expect_used, reason = "a category and a UUID are always a valid stream id")]
+pub(crate) fn stream_id(stream: Stream) -> StreamId {
+    StreamId::new(stream.to_string()).expect("stream id of the domain")
+}

@@ -1,0 +1,72 @@
+//! A command on its way to the bus.
+
+use domain::{Decision, Stream};
+use eventstore::{CommandId, Fingerprint, Metadata, Receipt};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// What shall be decided, and under which id.
+pub struct Command {
+    /// The same id again is the same command again (law 3).
+    pub id: CommandId,
+    /// What was asked.
+    pub fingerprint: Fingerprint,
+    /// Who asked, and why.
+    pub metadata: Metadata,
+    /// Decided in this order, appended together.
+    pub decisions: Vec<Box<dyn Decision>>,
+}
+
+/// Where a command comes from: what the edge knows of it.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Who asks.
+    pub actor: String,
+    /// The request that began the whole story.
+    pub correlation_id: Uuid,
+    /// W3C traceparent.
+    pub trace: Option<String>,
+    /// What the client calls this command; given again, the command has no second effect.
+    pub idempotency_key: Option<String>,
+}
+
+/// Under which client keys become command ids, so that they never meet other UUIDs.
+const KEYS: Uuid = Uuid::from_u128(0x0193_4f3c_9e21_7c55_8f10_6a6e_6e61_6c73);
+
+impl Origin {
+    /// The id of the command: from the client's key and name, or else `fresh`.
+    pub(crate) fn command_id(&self, fresh: Uuid) -> CommandId {
+        let id = self
+            .idempotency_key
+            .as_ref()
+            .map_or(fresh, |key| Uuid::new_v5(&KEYS, format!("{}\n{key}", self.actor).as_bytes()));
+        CommandId::new(id)
+    }
+
+    pub(crate) fn metadata(&self) -> Metadata {
+        Metadata {
+            actor: self.actor.clone(),
+            correlation_id: self.correlation_id,
+            causation_id: None,
+            trace: self.trace.clone(),
+        }
+    }
+}
+
+/// The fingerprint of what `request` asks of `operation`.
+///
+/// # Errors
+/// The request cannot be written as JSON.
+pub(crate) fn fingerprint(
+    operation: &str,
+    request: &impl Serialize,
+) -> Result<Fingerprint, serde_json::Error> {
+    Ok(Fingerprint::of(&serde_json::to_vec(&(operation, request))?))
+}
+
+/// The id of the aggregate of `category` that the command of `receipt` wrote: of the first time,
+/// if it was given more than once.
+pub(crate) fn written(receipt: &Receipt, category: &str) -> Option<Uuid> {
+    let streams = receipt.streams.iter().filter_map(|(id, _)| id.as_str().parse::<Stream>().ok());
+    streams.into_iter().find(|stream| stream.category() == category).map(|stream| stream.id())
+}

@@ -1,0 +1,177 @@
+//! What can be asked of the read model of orders.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::ids::{OrderId, ProductId};
+use serde::Deserialize;
+use sqlx::PgPool;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+/// An order.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// Where it stands.
+    pub status: Status,
+    /// In minor units.
+    pub total: i64,
+    /// Of all its amounts.
+    pub currency: String,
+    /// When the customer asked.
+    pub placed_at: DateTime<Utc>,
+    /// What is asked for, as it was given.
+    pub lines: Vec<OrderLine>,
+    /// Why it was rejected.
+    pub shortages: Vec<Shortage>,
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It waits for its reservation.
+    Placed,
+    /// It will be fulfilled.
+    Confirmed,
+    /// Something was short.
+    Rejected,
+}
+
+/// Some of one product.
+#[derive(Debug, Clone)]
+pub struct OrderLine {
+    /// The product.
+    pub product_id: ProductId,
+    /// Its SKU.
+    pub sku: String,
+    /// What people called it.
+    pub name: String,
+    /// How many.
+    pub quantity: i64,
+    /// The price of one, in minor units.
+    pub unit_price: i64,
+}
+
+/// A product of which less was available than the order asks for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Shortage {
+    /// The product.
+    pub product_id: ProductId,
+    /// How many the order asks for.
+    pub requested: u32,
+    /// How many there were.
+    pub available: u64,
+}
+
+/// Some of the orders, the newest first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The orders.
+    pub orders: Vec<Order>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<i64>,
+}
+
+struct Row {
+    order_id: Uuid,
+    status: String,
+    total: i64,
+    currency: String,
+    placed_at: DateTime<Utc>,
+    placed_position: i64,
+    shortages: Json<Vec<Shortage>>,
+}
+
+/// The order `id`, if the read model knows it.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn get(pool: &PgPool, id: OrderId) -> Result<Option<Order>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        SELECT order_id, status, total, currency, placed_at, placed_position,
+               shortages AS "shortages: Json<Vec<Shortage>>"
+        FROM orders_v1.orders
+        WHERE order_id = $1
+        "#,
+        id.get(),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(with_lines(pool, rows).await?.pop())
+}
+
+/// At most `limit` orders, the newest first, beginning after `after`.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn list(pool: &PgPool, after: Option<i64>, limit: u16) -> Result<Page, sqlx::Error> {
+    let mut rows = sqlx::query_as!(
+        Row,
+        r#"
+        SELECT order_id, status, total, currency, placed_at, placed_position,
+               shortages AS "shortages: Json<Vec<Shortage>>"
+        FROM orders_v1.orders
+        WHERE $1::bigint IS NULL OR placed_position < $1
+        ORDER BY placed_position DESC
+        LIMIT $2
+        "#,
+        after,
+        i64::from(limit) + 1,
+    )
+    .fetch_all(pool)
+    .await?;
+    let more = rows.len() > usize::from(limit);
+    rows.truncate(limit.into());
+    let next = rows.last().filter(|_| more).map(|row| row.placed_position);
+    Ok(Page { orders: with_lines(pool, rows).await?, next })
+}
+
+async fn with_lines(pool: &PgPool, rows: Vec<Row>) -> Result<Vec<Order>, sqlx::Error> {
+    let ids: Vec<_> = rows.iter().map(|row| row.order_id).collect();
+    let lines = sqlx::query!(
+        r#"
+        SELECT order_id, product_id, sku, name, quantity, unit_price
+        FROM orders_v1.order_lines
+        WHERE order_id = ANY ($1)
+        ORDER BY order_id, line
+        "#,
+        &ids,
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut by_order: BTreeMap<Uuid, Vec<OrderLine>> = BTreeMap::new();
+    for line in lines {
+        by_order.entry(line.order_id).or_default().push(OrderLine {
+            product_id: ProductId::new(line.product_id),
+            sku: line.sku,
+            name: line.name,
+            quantity: line.quantity,
+            unit_price: line.unit_price,
+        });
+    }
+    let orders = rows.into_iter().map(|row| Order {
+        id: OrderId::new(row.order_id),
+        status: Status::from_column(&row.status),
+        total: row.total,
+        currency: row.currency,
+        placed_at: row.placed_at,
+        lines: by_order.remove(&row.order_id).unwrap_or_default(),
+        shortages: row.shortages.0,
+    });
+    Ok(orders.collect())
+}
+
+impl Status {
+    /// The column's CHECK leaves no fourth value.
+    fn from_column(status: &str) -> Self {
+        match status {
+            "confirmed" => Self::Confirmed,
+            "rejected" => Self::Rejected,
+            _ => Self::Placed,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+CREATE TABLE orders (
+    order_id  uuid        NOT NULL PRIMARY KEY,
+    status    text        NOT NULL CHECK (status IN ('placed', 'confirmed', 'rejected')),
+    total     bigint      NOT NULL,
+    currency  text        NOT NULL,
+    placed_at timestamptz NOT NULL,
+    placed_position bigint NOT NULL UNIQUE,
+    shortages jsonb       NOT NULL DEFAULT '[]'
+);
+COMMENT ON COLUMN orders.total IS 'In minor units of the currency';
+COMMENT ON COLUMN orders.placed_position IS 'Of the event that placed it; lists are in this order';
+COMMENT ON COLUMN orders.shortages IS 'Why it was rejected: [{"product_id", "requested", "available"}]';
+
+CREATE TABLE order_lines (
+    order_id   uuid    NOT NULL,
+    line       integer NOT NULL,
+    product_id uuid    NOT NULL,
+    sku        text    NOT NULL,
+    name       text    NOT NULL,
+    quantity   bigint  NOT NULL,
+    unit_price bigint  NOT NULL,
+    PRIMARY KEY (order_id, line)
+);
+COMMENT ON COLUMN order_lines.line IS 'Counted from 0, as the customer gave them';
+COMMENT ON COLUMN order_lines.unit_price IS 'In minor units of the currency of the order';
