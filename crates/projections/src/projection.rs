@@ -23,7 +23,7 @@ pub struct Projection {
 }
 
 /// The outcome of [`Projection::apply`].
-pub type Applied<'a> = Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'a>>;
+pub(crate) type Applied<'a> = Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'a>>;
 
 /// An event as a read model sees it.
 #[derive(Debug, Clone)]

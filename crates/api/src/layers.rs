@@ -1,0 +1,135 @@
+//! What every request passes, whatever it asks for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use application::ports::IdSource;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::metrics::HttpMetrics;
+use crate::origin::RequestId;
+use crate::problem::{Cause, Code, Problem, ProblemCode};
+
+/// How much a request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most bytes of a body.
+    pub body_bytes: usize,
+    /// Longest time to an answer.
+    pub deadline: Duration,
+}
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Puts the layers around `routes`; the last one added is the first a request meets.
+pub(crate) fn wrap(
+    routes: Router,
+    ids: Arc<dyn IdSource>,
+    metrics: &HttpMetrics,
+    limits: Limits,
+) -> Router {
+    routes
+        .fallback(async || {
+            Problem::new(Code::NotFound, "No route of this service has this address.")
+        })
+        .method_not_allowed_fallback(async |method: Method| {
+            Problem::new(Code::MethodNotAllowed, format!("{method} is not possible here."))
+        })
+        .layer(DefaultBodyLimit::max(limits.body_bytes))
+        .layer(from_fn_with_state(limits.deadline, deadline))
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::new(Code::Internal, "The request could not be handled.").into_response()
+        }))
+        .layer(from_fn_with_state(metrics.clone(), observe))
+        .layer(from_fn_with_state(ids, request_id))
+}
+
+/// Gives the request an id, the client's if it is a UUID, and tells it in the response.
+async fn request_id(
+    State(ids): State<Arc<dyn IdSource>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let given = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    let id = given.and_then(|value| Uuid::try_parse(value).ok()).unwrap_or_else(|| ids.next());
+    request.extensions_mut().insert(RequestId(id));
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+/// One span, one log line and two metrics a request.
+async fn observe(State(metrics): State<HttpMetrics>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = route.unwrap_or_else(|| "unmatched".to_owned());
+    let method = known(request.method());
+    let id = request.extensions().get::<RequestId>().map_or(Uuid::nil(), |id| id.0);
+    let span = tracing::info_span!("http.request", http.method = method, http.route = route, request.id = %id);
+    let response = next.run(request).instrument(span.clone()).await;
+    let elapsed = begun.elapsed();
+    let status = response.status();
+    metrics.requests.with_label_values(&[method, &route, status.as_str()]).inc();
+    metrics.seconds.with_label_values(&[method, &route]).observe(elapsed.as_secs_f64());
+    let _entered = span.enter();
+    let code = response.extensions().get::<ProblemCode>().map(|code| code.0.entry().code);
+    let cause = response.extensions().get::<Cause>().map(chain);
+    let (status, elapsed_us) = (status.as_u16(), elapsed.as_micros());
+    match status {
+        ..500 => {
+            tracing::info!(http.status = status, problem.code = code, elapsed_us, "request served")
+        }
+        500 => tracing::error!(
+            http.status = status,
+            problem.code = code,
+            cause,
+            elapsed_us,
+            "request failed"
+        ),
+        _ => tracing::warn!(
+            http.status = status,
+            problem.code = code,
+            cause,
+            elapsed_us,
+            "request not served"
+        ),
+    }
+    response
+}
+
+/// The method as a label of few values.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn chain(cause: &Cause) -> String {
+    let causes = std::iter::successors(cause.0.source(), |error| error.source());
+    causes.fold(cause.0.to_string(), |text, error| format!("{text}: {error}"))
+}
+
+async fn deadline(State(deadline): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(deadline, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            Problem::new(Code::DeadlineExceeded, "A command may still take effect.").into_response()
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! For operators: is it alive, is it ready, what does it do. Every role serves these.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus::{Registry, TextEncoder};
+use serde::Serialize;
+
+/// Longest time a check may take.
+const CHECK: Duration = Duration::from_secs(2);
+
+/// A part that must work for the process to do its job.
+#[derive(Clone)]
+pub struct Check {
+    /// What it is, for example `postgresql`.
+    pub name: String,
+    /// Whether requests should go elsewhere while it does not work. A part that is not vital is
+    /// shown, but does not make the process unready: commands do not wait for the broker.
+    pub vital: bool,
+    /// Looks; the error says what is wrong.
+    pub probe: Probe,
+}
+
+/// Looks at a part.
+pub type Probe =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+/// Brings gauges up to date before they are read.
+pub type Refresh = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// What operators can ask for.
+#[derive(Clone)]
+pub struct Ops {
+    /// The parts of this process.
+    pub checks: Arc<[Check]>,
+    /// What is measured.
+    pub registry: Registry,
+    /// Called before each reading of the metrics.
+    pub refresh: Refresh,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    parts: Vec<PartStatus>,
+}
+
+#[derive(Serialize)]
+struct PartStatus {
+    name: String,
+    ok: bool,
+    vital: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// `/livez`, `/readyz` and `/metrics`.
+pub fn router(ops: Ops) -> Router {
+    Router::new()
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(ops)
+}
+
+async fn readyz(State(ops): State<Ops>) -> Response {
+    let mut parts = Vec::with_capacity(ops.checks.len());
+    for Check { name, vital, probe } in ops.checks.iter() {
+        let outcome = tokio::time::timeout(CHECK, probe()).await;
+        let error = outcome.unwrap_or_else(|_| Err("no answer in time".to_owned())).err();
+        parts.push(PartStatus { name: name.clone(), ok: error.is_none(), vital: *vital, error });
+    }
+    let ready = parts.iter().all(|part| part.ok || !part.vital);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, parts })).into_response()
+}
+
+async fn metrics(State(ops): State<Ops>) -> Response {
+    (ops.refresh)().await;
+    match TextEncoder::new().encode_to_string(&ops.registry.gather()) {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

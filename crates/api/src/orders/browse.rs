@@ -1,0 +1,19 @@
+//! `GET /v1/orders`: orders, the newest first.
+
+use axum::Json;
+use axum::extract::State;
+use sqlx::PgPool;
+
+use super::OrderBody;
+use crate::page::{PageBody, PageQuery};
+use crate::params::Query;
+use crate::problem::Problem;
+
+pub(super) async fn browse(
+    State(queries): State<PgPool>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<PageBody<OrderBody>>, Problem> {
+    let page = projections::orders::list(&queries, query.after()?, query.limit()?).await?;
+    let items = page.orders.into_iter().map(OrderBody::from).collect();
+    Ok(Json(PageBody::new(items, page.next)))
+}

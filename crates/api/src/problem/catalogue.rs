@@ -1,0 +1,129 @@
+//! The codes of problems. A code is for ever; texts may change.
+
+use axum::http::StatusCode;
+use serde::Serialize;
+
+/// What the catalogue says of a kind of problem.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Entry {
+    /// The stable name.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What it is, in short.
+    pub title: &'static str,
+    /// What the client can do.
+    pub remedy: &'static str,
+}
+
+/// Declares the kinds: name, status, code, title and remedy in one place.
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $kind:ident $status:ident $code:literal, $title:literal, $remedy:literal;)+) => {
+        /// A kind of problem.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[$doc])* $kind,)+
+        }
+
+        impl Code {
+            /// Every kind there is.
+            pub const ALL: &[Self] = &[$(Self::$kind,)+];
+
+            /// The HTTP status.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$kind => StatusCode::$status,)+
+                }
+            }
+
+            /// What the catalogue says of it.
+            #[must_use]
+            pub const fn entry(self) -> Entry {
+                let (code, title, remedy) = match self {
+                    $(Self::$kind => ($code, $title, $remedy),)+
+                };
+                Entry { code, status: self.status().as_u16(), title, remedy }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// The body is no JSON.
+    MalformedJson BAD_REQUEST "malformed-json",
+        "The body is not JSON",
+        "Send a complete JSON document.";
+    /// The body is JSON, but not what this operation takes.
+    InvalidBody UNPROCESSABLE_ENTITY "invalid-body",
+        "The body is not what this operation takes",
+        "Mend the fields that `errors` points to.";
+    /// A parameter of the path or the query is not what this operation takes.
+    InvalidParameter BAD_REQUEST "invalid-parameter",
+        "A parameter is not what this operation takes",
+        "Mend the parameters that `errors` names.";
+    /// A header is not what this operation takes.
+    InvalidHeader BAD_REQUEST "invalid-header",
+        "A header is not what this operation takes",
+        "Mend the headers that `errors` names.";
+    /// The body is not declared as JSON.
+    UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported-media-type",
+        "The body is not declared as JSON",
+        "Send `Content-Type: application/json`.";
+    /// The body is larger than allowed.
+    BodyTooLarge PAYLOAD_TOO_LARGE "body-too-large",
+        "The body is too large",
+        "Send less at a time.";
+    /// Nothing is at this address.
+    NotFound NOT_FOUND "not-found",
+        "Nothing is here",
+        "Check the address. What was just made may take a moment to appear.";
+    /// This address does not answer to this method.
+    MethodNotAllowed METHOD_NOT_ALLOWED "method-not-allowed",
+        "This address does not answer to this method",
+        "Use a method that `Allow` names.";
+    /// A line asks for what is not offered.
+    UnknownProduct UNPROCESSABLE_ENTITY "unknown-product",
+        "A line asks for a product that is not offered",
+        "Take product ids from `GET /v1/products`.";
+    /// The lines are priced in different currencies.
+    MixedCurrencies UNPROCESSABLE_ENTITY "mixed-currencies",
+        "The lines are priced in different currencies",
+        "Place one order for each currency.";
+    /// The total is more than can be counted.
+    TotalTooLarge UNPROCESSABLE_ENTITY "total-too-large",
+        "The total is more than can be counted",
+        "Order less at a time.";
+    /// The SKU is in use.
+    SkuTaken CONFLICT "sku-taken",
+        "Another product has this SKU",
+        "Choose another SKU.";
+    /// A rule forbids it in the present state.
+    Rejected CONFLICT "rejected",
+        "A rule forbids this in the present state",
+        "Read the present state and decide anew.";
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused UNPROCESSABLE_ENTITY "idempotency-key-reused",
+        "This idempotency key was used for another request",
+        "Use a new key for a new request.";
+    /// Others kept changing the same things.
+    Contended SERVICE_UNAVAILABLE "contended",
+        "Others kept changing the same things",
+        "Send the request again after a moment.";
+    /// The database cannot be reached; nothing was changed.
+    DatabaseUnavailable SERVICE_UNAVAILABLE "database-unavailable",
+        "The database cannot be reached; nothing was changed",
+        "Send the request again after a moment.";
+    /// The answer of the database was lost; the change may have been made.
+    Unconfirmed SERVICE_UNAVAILABLE "unconfirmed",
+        "The change was sent, but its confirmation was lost",
+        "Send the request again with the same `Idempotency-Key`: it has no second effect.";
+    /// It took too long.
+    DeadlineExceeded SERVICE_UNAVAILABLE "deadline-exceeded",
+        "The request took too long",
+        "Send the request again, a command with the same `Idempotency-Key`.";
+    /// A fault of the service.
+    Internal INTERNAL_SERVER_ERROR "internal",
+        "A fault of the service",
+        "Report the `X-Request-Id` of the response.";
+}

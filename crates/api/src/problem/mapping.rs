@@ -1,0 +1,99 @@
+//! Which problem each error of the inner crates is, in one place.
+
+use application::CommandError;
+use domain::{Rejection, catalog, inventory, ordering};
+use eventstore::AppendError;
+
+use super::{Code, Problem};
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Rejected(rejection) => rejection.into(),
+            CommandError::Contended => Self::new(Code::Contended, "Nothing was changed."),
+            CommandError::Append(error) => error.into(),
+            CommandError::Load(error) => error.into(),
+            CommandError::Undecodable(error) => internal().because(error),
+            CommandError::Encode(error) => internal().because(error),
+        }
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let detail = rejection.to_string();
+        match rejection {
+            Rejection::Catalog(catalog::Rejection::AlreadyListed(_))
+            | Rejection::Inventory(inventory::Rejection::AlreadyReserved(_))
+            | Rejection::Ordering(
+                ordering::Rejection::AlreadyPlaced(_)
+                | ordering::Rejection::NotPlaced(_)
+                | ordering::Rejection::AlreadySettled(_),
+            ) => Self::new(Code::Rejected, detail),
+            Rejection::Ordering(ordering::Rejection::UnknownProduct { line, .. }) => {
+                Self::new(Code::UnknownProduct, "Nothing was ordered.")
+                    .field(format!("/lines/{line}/product_id"), detail)
+            }
+            Rejection::Ordering(ordering::Rejection::MixedCurrencies { line, .. }) => {
+                Self::new(Code::MixedCurrencies, "Nothing was ordered.")
+                    .field(format!("/lines/{line}/product_id"), detail)
+            }
+            Rejection::Ordering(ordering::Rejection::TotalTooLarge) => {
+                Self::new(Code::TotalTooLarge, "Nothing was ordered.").field("/lines", detail)
+            }
+        }
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict { .. } => Self::new(Code::Contended, "Nothing was changed."),
+            AppendError::ClaimTaken { ref namespace, .. } if namespace == "catalog.sku" => {
+                Self::new(Code::SkuTaken, "No product was listed.").field("/sku", "is in use")
+            }
+            AppendError::ClaimTaken { .. } => Self::new(Code::Rejected, error.to_string()),
+            AppendError::OtherBody { .. } => Self::new(
+                Code::IdempotencyKeyReused,
+                "The first request with this key asked for something else. Nothing was changed.",
+            ),
+            AppendError::PayloadTooLarge { .. } | AppendError::TooManyEvents { .. } => {
+                Self::new(Code::BodyTooLarge, error.to_string())
+            }
+            AppendError::Unavailable { .. } | AppendError::Closed => {
+                Self::new(Code::DatabaseUnavailable, "Nothing was changed.").because(error)
+            }
+            AppendError::Unconfirmed { .. } => {
+                Self::new(Code::Unconfirmed, "The change may have been made.").because(error)
+            }
+            AppendError::RepeatedStream { .. } | AppendError::Refused { .. } => {
+                internal().because(error)
+            }
+        }
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        let unreachable = match &error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+            // 57P: the server shuts down or starts up; 53: it lacks connections or memory; 08: the line broke.
+            sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+                ["57P", "53", "08"].iter().any(|class| code.starts_with(class))
+            }),
+            _ => false,
+        };
+        if unreachable {
+            Self::new(Code::DatabaseUnavailable, "Nothing was changed.").because(error)
+        } else {
+            internal().because(error)
+        }
+    }
+}
+
+fn internal() -> Problem {
+    Problem::new(
+        Code::Internal,
+        "The request could not be handled. Nothing more is known to the client.",
+    )
+}

@@ -1,0 +1,31 @@
+//! What handlers are made of.
+
+use std::sync::Arc;
+
+use application::CommandBus;
+use application::ports::IdSource;
+use axum::extract::FromRef;
+use sqlx::PgPool;
+
+/// The parts handlers take; clones share them.
+#[derive(Clone)]
+pub struct ApiState {
+    /// Where commands go.
+    pub bus: CommandBus,
+    /// Where read models are queried.
+    pub queries: PgPool,
+    /// For request ids.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl FromRef<ApiState> for CommandBus {
+    fn from_ref(state: &ApiState) -> Self {
+        state.bus.clone()
+    }
+}
+
+impl FromRef<ApiState> for PgPool {
+    fn from_ref(state: &ApiState) -> Self {
+        state.queries.clone()
+    }
+}
