@@ -1,2 +1,35 @@
-//! The Annals binary.
-fn main() {}
+//! The Annals binary: configuration, composition root, roles and the operators' command line.
+//!
+//! Everything is wired here and nowhere else: [`process`] builds the parts of the roles that a
+//! process has, [`commands`] holds what can be typed, [`config`] what can be set.
+
+#![expect(unreachable_pub, reason = "a binary has no outside: pub is for its other modules")]
+
+mod cli;
+mod commands;
+mod config;
+mod consumers;
+mod contract;
+mod database;
+mod logging;
+mod ops;
+mod process;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("annals: {error:#}\n"),
+            );
+            ExitCode::FAILURE
+        }
+    }
+}

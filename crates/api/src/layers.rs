@@ -86,22 +86,14 @@ async fn observe(State(metrics): State<HttpMetrics>, request: Request, next: Nex
     let (status, elapsed_us) = (status.as_u16(), elapsed.as_micros());
     match status {
         ..500 => {
-            tracing::info!(http.status = status, problem.code = code, elapsed_us, "request served")
+            tracing::info!(http.status = status, problem.code = code, elapsed_us, "request served");
         }
-        500 => tracing::error!(
-            http.status = status,
-            problem.code = code,
-            cause,
-            elapsed_us,
-            "request failed"
-        ),
-        _ => tracing::warn!(
-            http.status = status,
-            problem.code = code,
-            cause,
-            elapsed_us,
-            "request not served"
-        ),
+        500 => {
+            tracing::error!(http.status = status, problem.code = code, cause, elapsed_us, "request failed");
+        }
+        _ => {
+            tracing::warn!(http.status = status, problem.code = code, cause, elapsed_us, "request not served");
+        }
     }
     response
 }

@@ -20,6 +20,9 @@ pub mod rejection;
 pub mod stream;
 pub mod values;
 
+#[cfg(test)]
+mod testing;
+
 pub mod catalog;
 pub mod inventory;
 pub mod ordering;

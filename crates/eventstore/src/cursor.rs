@@ -181,6 +181,17 @@ impl Cursor {
         Ok(position.map(Position::new))
     }
 
+    /// The committed positions of all cursors, by name.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn all(pool: &PgPool) -> Result<Vec<(String, Position)>, sqlx::Error> {
+        let rows = sqlx::query!("SELECT name, position FROM eventstore.cursors ORDER BY name")
+            .fetch_all(pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (row.name, Position::new(row.position))).collect())
+    }
+
     fn only_if_mine(
         &self,
         updated: Result<sqlx::postgres::PgQueryResult, sqlx::Error>,

@@ -11,7 +11,7 @@ use crate::Projection;
 pub const ORDERS: Projection = Projection {
     name: "orders",
     version: 1,
-    schema: include_str!("orders/schema.sql"),
+    schema: include_str!("orders/v1.sql"),
     reads: &["ordering.order-placed", "ordering.order-confirmed", "ordering.order-rejected"],
     apply: |connection, entries| Box::pin(apply::apply(connection, entries)),
 };

@@ -11,7 +11,7 @@ use crate::Projection;
 pub const PRODUCTS: Projection = Projection {
     name: "products",
     version: 1,
-    schema: include_str!("products/schema.sql"),
+    schema: include_str!("products/v1.sql"),
     reads: &["catalog.product-listed", "inventory.stock-received", "inventory.stock-reserved"],
     apply: |connection, entries| Box::pin(apply::apply(connection, entries)),
 };

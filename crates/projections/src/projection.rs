@@ -93,7 +93,7 @@ impl Projection {
         let create = format!("CREATE SCHEMA {schema}");
         sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *connection).await?;
         search(connection, schema).await?;
-        sqlx::raw_sql(self.schema).fetch_one(connection).await?;
+        sqlx::raw_sql(self.schema).execute(connection).await?;
         Ok(())
     }
 }

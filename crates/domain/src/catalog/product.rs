@@ -55,3 +55,35 @@ impl Decider for Product {
         Ok(vec![CatalogEvent::from(event).into()])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::testing::decide;
+
+    fn mug() -> ListProduct {
+        ListProduct {
+            product_id: ProductId::new(Uuid::from_u128(1)),
+            sku: Sku::try_from("Mug-1".to_owned()).unwrap(),
+            name: ProductName::try_from("Mug".to_owned()).unwrap(),
+            price: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_listed_product_claims_its_sku_whatever_the_case() {
+        let events = decide::<Product>(&[], mug()).unwrap();
+        let [event] = events.as_slice() else { panic!("one event: {events:?}") };
+        assert_eq!(event.stream(), super::super::product(mug().product_id));
+        assert_eq!(event.claims()[0].value, "mug-1");
+    }
+
+    #[test]
+    fn an_id_is_listed_once() {
+        let history = decide::<Product>(&[], mug()).unwrap();
+        let again = decide::<Product>(&history, mug());
+        assert_eq!(again, Err(Rejection::AlreadyListed(mug().product_id)));
+    }
+}

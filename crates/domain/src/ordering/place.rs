@@ -106,3 +106,77 @@ fn total(lines: &[OrderLine]) -> Result<Money, Rejection> {
     }
     Ok(total)
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::super::RequestedLine;
+    use super::*;
+    use crate::testing::decide;
+    use crate::values::{ProductName, Quantity, Sku};
+
+    fn product(number: u128) -> ProductId {
+        ProductId::new(Uuid::from_u128(number))
+    }
+
+    fn offer(number: u128, amount: i64, currency: &str) -> Event {
+        let listed = ProductListed {
+            product_id: product(number),
+            sku: Sku::try_from(format!("SKU-{number}")).unwrap(),
+            name: ProductName::try_from(format!("Product {number}")).unwrap(),
+            price: Money::new(amount, currency.parse().unwrap()).unwrap(),
+        };
+        CatalogEvent::from(listed).into()
+    }
+
+    fn order(lines: &[(u128, i64)]) -> PlaceOrder {
+        let lines = lines.iter().map(|(number, quantity)| RequestedLine {
+            product_id: product(*number),
+            quantity: Quantity::try_from(*quantity).unwrap(),
+        });
+        PlaceOrder {
+            order_id: OrderId::new(Uuid::from_u128(7)),
+            lines: RequestedLines::try_from(lines.collect::<Vec<_>>()).unwrap(),
+            placed_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_total_is_the_sum_of_the_offers_of_that_moment() {
+        let history = [offer(1, 500, "EUR"), offer(2, 50, "EUR")];
+        let events = decide::<Placement>(&history, order(&[(1, 2), (2, 3)])).unwrap();
+        let [Event::Ordering(OrderingEvent::OrderPlaced(placed))] = events.as_slice() else {
+            panic!("one placement: {events:?}")
+        };
+        assert_eq!(placed.total.amount(), 1150);
+        assert_eq!(placed.lines[1].unit_price.amount(), 50);
+    }
+
+    #[test]
+    fn what_is_not_offered_cannot_be_ordered() {
+        let outcome = decide::<Placement>(&[offer(1, 500, "EUR")], order(&[(1, 1), (2, 1)]));
+        assert_eq!(outcome, Err(Rejection::UnknownProduct { line: 1, product_id: product(2) }));
+    }
+
+    #[test]
+    fn an_order_has_one_currency() {
+        let history = [offer(1, 500, "EUR"), offer(2, 50, "CHF")];
+        let outcome = decide::<Placement>(&history, order(&[(1, 1), (2, 1)]));
+        assert_eq!(outcome, Err(Rejection::MixedCurrencies { line: 1, product_id: product(2) }));
+    }
+
+    #[test]
+    fn a_total_that_cannot_be_counted_is_refused() {
+        let outcome = decide::<Placement>(&[offer(1, i64::MAX, "EUR")], order(&[(1, 2)]));
+        assert_eq!(outcome, Err(Rejection::TotalTooLarge));
+    }
+
+    #[test]
+    fn an_order_is_placed_once() {
+        let mut history = vec![offer(1, 500, "EUR")];
+        history.extend(decide::<Placement>(&history, order(&[(1, 1)])).unwrap());
+        let again = decide::<Placement>(&history, order(&[(1, 1)]));
+        assert_eq!(again, Err(Rejection::AlreadyPlaced(order(&[(1, 1)]).order_id)));
+    }
+}

@@ -109,3 +109,51 @@ fn react(message: &Message) -> Vec<Box<dyn Decision>> {
     };
     vec![decision::<Settlement>(command)]
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::testing::decide;
+    use crate::values::Money;
+
+    fn placed() -> Event {
+        OrderingEvent::from(super::super::OrderPlaced {
+            order_id: id(),
+            lines: Vec::new(),
+            total: Money::zero("EUR".parse().unwrap()),
+            placed_at: chrono::DateTime::UNIX_EPOCH,
+        })
+        .into()
+    }
+
+    fn id() -> OrderId {
+        OrderId::new(Uuid::from_u128(7))
+    }
+
+    fn settle(verdict: Verdict) -> SettleOrder {
+        SettleOrder { order_id: id(), verdict }
+    }
+
+    #[test]
+    fn the_same_verdict_again_changes_nothing_and_the_other_one_is_refused() {
+        for (first, other) in [
+            (Verdict::Confirmed, Verdict::Rejected(Vec::new())),
+            (Verdict::Rejected(Vec::new()), Verdict::Confirmed),
+        ] {
+            let mut history = vec![placed()];
+            history.extend(decide::<Settlement>(&history, settle(first.clone())).unwrap());
+            assert_eq!(history.len(), 2);
+            assert_eq!(decide::<Settlement>(&history, settle(first)), Ok(Vec::new()));
+            let refused = decide::<Settlement>(&history, settle(other));
+            assert_eq!(refused, Err(Rejection::AlreadySettled(id())));
+        }
+    }
+
+    #[test]
+    fn what_was_never_placed_cannot_be_settled() {
+        let outcome = decide::<Settlement>(&[], settle(Verdict::Confirmed));
+        assert_eq!(outcome, Err(Rejection::NotPlaced(id())));
+    }
+}

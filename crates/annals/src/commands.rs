@@ -1,0 +1,66 @@
+//! What can be typed, one file each.
+
+mod config;
+mod dev;
+mod events;
+mod healthcheck;
+mod projections;
+mod serve;
+
+use std::io::{self, Write as _};
+
+use eventstore::EventStore;
+
+use crate::cli::{Cli, Command};
+use crate::config::{Config, load};
+use crate::{database, logging};
+
+/// Does what was typed.
+///
+/// # Errors
+/// One sentence that says what is wrong.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    let config = load(&cli.settings)?;
+    logging::start(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Dev => dev::dev(config).await,
+            Command::Serve { roles } => serve::serve(config, roles).await,
+            Command::Migrate => migrate(&config).await,
+            Command::Events(command) => events::run(&config, command).await,
+            Command::Projections(command) => projections::run(&config, command).await,
+            Command::Config(command) => config::run(&config, &command),
+            Command::Healthcheck => healthcheck::healthcheck(config.http.address).await,
+        }
+    });
+    match done {
+        // Whoever reads our answer has read enough.
+        Err(error) if is_closed_pipe(&error) => Ok(()),
+        done => done,
+    }
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let pool = database::connect(&config.database).await?;
+    database::migrate(&pool).await?;
+    answer("the database has the schema of this version")
+}
+
+/// The log, for commands that only look at it.
+async fn open_log(config: &Config) -> anyhow::Result<EventStore> {
+    let pool = database::connect(&config.database).await?;
+    database::check_schema(&pool).await?;
+    Ok(EventStore::open(pool).await?)
+}
+
+/// Writes a line of the answer.
+fn answer(line: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,50 @@
+//! What `annals dev` tells the one who started it.
+
+use std::path::Path;
+
+use testkit::Services;
+
+use crate::config::Config;
+
+/// Variables for a shell of the user.
+///
+/// # Errors
+/// A URL holds what cannot be quoted for a shell.
+pub(super) fn environment(config: &Config, services: &Services) -> anyhow::Result<String> {
+    let address = config.http.address;
+    let variables = [
+        ("DATABASE_URL", services.database_url.clone()),
+        ("NATS_URL", services.nats_url.clone()),
+        ("ANNALS_URL", format!("http://{address}")),
+    ];
+    let mut text = String::new();
+    for (name, value) in variables {
+        anyhow::ensure!(!value.contains('\''), "{name} holds a quote");
+        text.push_str(&format!("export {name}='{value}'\n"));
+    }
+    Ok(text)
+}
+
+/// Where to look, and what to paste.
+pub(super) fn text(config: &Config, file: &Path) -> String {
+    let url = format!("http://{}", config.http.address);
+    let namespace = &config.nats.namespace;
+    let stream = namespace.to_uppercase();
+    let file = file.display();
+    format!(
+        r#"
+Annals is ready. There are no accounts yet: it listens on this machine only.
+
+  HTTP      {url}   (/readyz, /metrics, /problems)
+  shell     . {file}   sets DATABASE_URL, NATS_URL and ANNALS_URL
+  subscribe JetStream stream {stream}, subjects {namespace}.>   for example
+            nats --server "$NATS_URL" subscribe '{namespace}.>'
+  log       annals events tail --after 0
+
+  curl -s {url}/v1/products
+  curl -s {url}/v1/orders
+  curl -s {url}/v1/products -H 'Content-Type: application/json' -d '{{"sku":"MUG-1","name":"Mug","price":{{"amount":1250,"currency":"EUR"}},"stock":10}}'
+
+Ctrl-C drains and stops everything."#
+    )
+}

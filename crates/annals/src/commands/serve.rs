@@ -1,0 +1,14 @@
+//! `annals serve`: the roles of this process, until it is told to stop.
+
+use crate::config::{Config, Role};
+use crate::process::Process;
+use crate::signals::stop_token;
+
+pub(super) async fn serve(mut config: Config, roles: Vec<Role>) -> anyhow::Result<()> {
+    if !roles.is_empty() {
+        config.roles = roles;
+    }
+    let stop = stop_token()?;
+    tracing::warn!("there are no accounts yet: whoever reaches the listener may do everything");
+    Process::prepare(config).await?.run(stop).await
+}

@@ -1,0 +1,95 @@
+//! Settings: defaults < file < environment < flags, typed, unknown ones refused.
+//!
+//! This module alone reads the environment: `DATABASE_URL`, `NATS_URL`, and for every setting
+//! `ANNALS_` with its path in capitals, two underscores between section and key
+//! (`ANNALS_HTTP__ADDRESS`).
+
+mod masked;
+mod sections;
+mod sources;
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+
+pub use sections::{Database, Http, Log, LogFormat, Nats};
+pub use sources::{annals_directory, load};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What this process does.
+    pub roles: Vec<Role>,
+    /// The HTTP listener.
+    pub http: Http,
+    /// PostgreSQL.
+    pub database: Database,
+    /// The message broker.
+    pub nats: Nats,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// A part of the work; together or apart, any number of processes each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Commands and queries over HTTP
+    Api,
+    /// Publishes what the public is told
+    Relay,
+    /// Keeps the read models
+    Projector,
+    /// Reacts to messages
+    Worker,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Api => "api",
+            Self::Relay => "relay",
+            Self::Projector => "projector",
+            Self::Worker => "worker",
+        })
+    }
+}
+
+impl Config {
+    /// Refuses what no section can see by itself.
+    ///
+    /// # Errors
+    /// One sentence that says which setting is wrong and why.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        loopback_only(self.http.address)?;
+        if self.roles.is_empty() {
+            bail!("`roles` is empty: this process would do nothing");
+        }
+        if self.http.deadline_ms == 0 || self.http.body_limit_bytes == 0 {
+            bail!("`http.deadline_ms` and `http.body_limit_bytes` must not be 0");
+        }
+        if self.database.max_connections < 5 {
+            bail!("`database.max_connections` must be at least 5: roles share one pool");
+        }
+        self.nats.namespace().context("`nats.namespace` cannot be used")?;
+        self.log.filter().context("`log.filter` cannot be used")?;
+        Ok(())
+    }
+}
+
+/// There are no accounts yet, so whoever reaches the listener may do everything.
+fn loopback_only(address: SocketAddr) -> anyhow::Result<()> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    bail!(
+        "`http.address` is {address}, but there are no accounts yet: everybody who reaches the \
+         listener may do everything, so it binds to loopback addresses (127.0.0.1, ::1) only"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! Secrets as they may be shown.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serializer;
+use url::Url;
+
+/// Writes the URL without its password and user; what cannot be parsed is hidden whole.
+pub(super) fn url<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => serializer.serialize_some(&mask(secret.expose_secret())),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn mask(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return "***".to_owned() };
+    let hidden = if url.password().is_some() {
+        url.set_password(Some("***"))
+    } else if url.username().is_empty() {
+        Ok(())
+    } else {
+        // A user without a password may be a token.
+        url.set_username("***")
+    };
+    if url.query().is_some() {
+        url.set_query(Some("***"));
+    }
+    hidden.map_or_else(|()| "***".to_owned(), |()| url.to_string())
+}

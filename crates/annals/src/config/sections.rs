@@ -1,0 +1,111 @@
+//! One struct per concern, with its defaults.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+use super::masked;
+
+/// The HTTP listener.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Where to listen; loopback only as long as there are no accounts.
+    pub address: SocketAddr,
+    /// Most bytes of a body.
+    pub body_limit_bytes: usize,
+    /// Longest time to an answer.
+    pub deadline_ms: u64,
+    /// How long requests in flight may take to end when the process is told to stop.
+    pub drain_ms: u64,
+}
+
+impl Http {
+    /// How much a request may take.
+    pub fn limits(&self) -> api::Limits {
+        let deadline = Duration::from_millis(self.deadline_ms);
+        api::Limits { body_bytes: self.body_limit_bytes, deadline }
+    }
+}
+
+/// PostgreSQL.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Where it is; `DATABASE_URL` sets it. Absent, only `annals dev` starts.
+    #[serde(default, serialize_with = "masked::url")]
+    pub url: Option<SecretString>,
+    /// Most connections of this process.
+    pub max_connections: u32,
+    /// How long a request waits for a connection.
+    pub acquire_timeout_ms: u64,
+}
+
+/// The message broker.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nats {
+    /// Where it is; `NATS_URL` sets it. Absent, only `annals dev` starts.
+    #[serde(default, serialize_with = "masked::url")]
+    pub url: Option<SecretString>,
+    /// First part of every subject; the stream has the same name in capitals.
+    pub namespace: String,
+    /// Copies of the stream in a cluster.
+    pub replicas: NonZeroUsize,
+}
+
+impl Nats {
+    /// Where it is, checked.
+    ///
+    /// # Errors
+    /// It is not set, or cannot be read.
+    pub fn broker(&self) -> anyhow::Result<relay::Broker> {
+        let Some(url) = &self.url else {
+            bail!("no message broker is set: set NATS_URL, or start everything with `annals dev`");
+        };
+        url.expose_secret().parse().context("`nats.url` cannot be read")
+    }
+
+    /// The namespace, checked.
+    ///
+    /// # Errors
+    /// It cannot be part of a subject.
+    pub fn namespace(&self) -> Result<relay::Namespace, relay::InvalidNamespace> {
+        self.namespace.parse()
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// Levels by target, for example `info,relay=debug`.
+    pub filter: String,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: a JSON object a line.
+    Json,
+}
+
+impl Log {
+    /// The filter, checked.
+    ///
+    /// # Errors
+    /// It has another form than `level` or `target=level`, separated by commas.
+    pub fn filter(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+        EnvFilter::builder().parse(&self.filter)
+    }
+}

@@ -1,0 +1,83 @@
+//! Which source wins, and what is refused.
+
+use std::collections::HashMap;
+
+use super::sources::load_from;
+use super::{Config, Role};
+use crate::cli::Settings;
+
+fn load(variables: &[(&str, &str)], set: &[(&str, &str)]) -> anyhow::Result<Config> {
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let environment: HashMap<_, _> = variables.iter().map(owned).collect();
+    let settings = Settings { config: None, set: set.iter().map(owned).collect() };
+    load_from(&settings, environment)
+}
+
+fn refusal(variables: &[(&str, &str)], set: &[(&str, &str)]) -> String {
+    format!("{:#}", load(variables, set).unwrap_err())
+}
+
+#[test]
+fn defaults_can_be_used() {
+    let config = load(&[], &[]).unwrap();
+    assert_eq!(config.http.address.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.roles, [Role::Api, Role::Relay, Role::Projector, Role::Worker]);
+    assert!(config.database.url.is_none(), "no secret has a default");
+}
+
+#[test]
+fn flags_win_over_the_environment() {
+    let environment = ("ANNALS_HTTP__ADDRESS", "127.0.0.1:1111");
+    let config = load(&[environment], &[]).unwrap();
+    assert_eq!(config.http.address.port(), 1111);
+    let config = load(&[environment], &[("http.address", "127.0.0.1:2222")]).unwrap();
+    assert_eq!(config.http.address.port(), 2222);
+}
+
+#[test]
+fn a_file_wins_over_defaults_and_loses_to_the_environment() {
+    let file = std::env::temp_dir().join(format!("annals-config-{}.toml", std::process::id()));
+    std::fs::write(&file, "[http]\ndeadline_ms = 7\nbody_limit_bytes = 9\n").unwrap();
+    let settings = Settings { config: Some(file.clone()), set: Vec::new() };
+    let variables = HashMap::from([("ANNALS_HTTP__DEADLINE_MS".to_owned(), "8".to_owned())]);
+    let config = load_from(&settings, variables);
+    std::fs::remove_file(file).unwrap();
+    let http = config.unwrap().http;
+    assert_eq!((http.deadline_ms, http.body_limit_bytes), (8, 9));
+}
+
+#[test]
+fn roles_are_a_list_in_every_source() {
+    let expected = [Role::Relay, Role::Worker];
+    assert_eq!(load(&[("ANNALS_ROLES", "relay,worker")], &[]).unwrap().roles, expected);
+    assert_eq!(load(&[], &[("roles", "relay,worker")]).unwrap().roles, expected);
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name() {
+    assert!(refusal(&[("ANNALS_HTTP__ADRESS", "x")], &[]).contains("adress"));
+    assert!(refusal(&[], &[("htp.address", "x")]).contains("htp"));
+}
+
+#[test]
+fn values_of_another_type_are_refused_by_key() {
+    let text = refusal(&[], &[("http.deadline_ms", "soon")]);
+    assert!(text.contains("deadline_ms"), "{text}");
+}
+
+#[test]
+fn other_addresses_than_loopback_are_refused_with_the_reason() {
+    let text = refusal(&[], &[("http.address", "0.0.0.0:8080")]);
+    assert!(text.contains("no accounts yet"), "{text}");
+}
+
+#[test]
+fn shown_settings_hold_no_password() {
+    let secret = "postgres://annals:hunter2@127.0.0.1/annals?password=hunter2";
+    let config = load(&[("DATABASE_URL", secret), ("NATS_URL", "nats://hunter2@127.0.0.1")], &[]);
+    let config = config.unwrap();
+    let shown = toml::to_string(&config).unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("postgres://annals:***@127.0.0.1/annals"), "{shown}");
+    assert!(!format!("{config:?}").contains("hunter2"));
+}

@@ -1,0 +1,69 @@
+//! The database: how to reach it, and whether its schema is the one of this version.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::config::Database;
+
+/// Everything that is not disposable, in the order it came to be.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// Connects, and fails if the database cannot be reached now.
+///
+/// # Errors
+/// No URL is set, it cannot be read, or nobody answers there.
+pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
+    let Some(url) = &database.url else {
+        bail!("no database is set: set DATABASE_URL, or start everything with `annals dev`");
+    };
+    let options: PgConnectOptions =
+        url.expose_secret().parse().context("`database.url` cannot be read")?;
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    PgPoolOptions::new()
+        .max_connections(database.max_connections)
+        .acquire_timeout(Duration::from_millis(database.acquire_timeout_ms))
+        .connect_with(options.application_name("annals"))
+        .await
+        .with_context(|| format!("cannot connect to PostgreSQL at {place}"))
+}
+
+/// Brings the schema to this version, and makes the tables of new read models.
+///
+/// # Errors
+/// The database is of a later version, or refuses.
+pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
+    MIGRATOR.run(pool).await.context("cannot migrate the database")?;
+    projections::prepare(pool, projections::ALL).await.context("cannot make the read models")
+}
+
+/// Refuses a database whose schema is not the one of this version.
+///
+/// # Errors
+/// It is older, newer or another one; the sentence says what to do.
+pub async fn check_schema(pool: &PgPool) -> anyhow::Result<()> {
+    let wanted = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let applied: Result<Option<i64>, sqlx::Error> =
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+            .fetch_one(pool)
+            .await;
+    match applied {
+        Ok(Some(applied)) if applied == wanted => Ok(()),
+        Ok(Some(applied)) if applied > wanted => bail!(
+            "the database has schema version {applied}, this annals knows {wanted}: run a newer annals"
+        ),
+        Ok(applied) => bail!(
+            "the database has schema version {}, this annals needs {wanted}: run `annals migrate`",
+            applied.unwrap_or_default()
+        ),
+        // 42P01: there is no such table.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
+            bail!("the database has no schema of Annals: run `annals migrate`")
+        }
+        Err(error) => Err(error).context("cannot read the schema version"),
+    }
+}

@@ -1,0 +1,144 @@
+//! How the parts of this process are doing, for `/readyz` and `/metrics`.
+
+use std::sync::Arc;
+
+use api::ops::{Check, Ops, Probe};
+use eventstore::{Cursor, EventStore};
+use projections::worker;
+use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+use relay::{ConsumerState, ConsumerStatus, RelayState, RelayStatus};
+use tokio::sync::watch;
+
+/// The parts of a process that can say how they are.
+pub struct Parts {
+    store: EventStore,
+    checks: Vec<Check>,
+}
+
+impl Parts {
+    /// A process that uses `store`; more parts are added.
+    pub fn new(store: EventStore) -> Self {
+        let pool = store.pool().clone();
+        let probe: Probe = Arc::new(move || {
+            let pool = pool.clone();
+            Box::pin(async move {
+                let answer = sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(&pool).await;
+                answer.map(|_| ()).map_err(|error| error.to_string())
+            })
+        });
+        Self { store, checks: vec![Check { name: "postgresql".to_owned(), vital: true, probe }] }
+    }
+
+    /// Adds a projection that this process keeps.
+    pub fn projection(&mut self, name: &str, status: watch::Receiver<worker::Status>) {
+        self.add(format!("projection:{name}"), status, |status| match status {
+            worker::Status::Standby | worker::Status::Following => Ok(()),
+            worker::Status::Failing { position, attempts, error } => Err(format!(
+                "stands still after position {position}, tried {attempts} times: {error}"
+            )),
+        });
+    }
+
+    /// Adds the relay.
+    pub fn relay(&mut self, state: watch::Receiver<RelayState>) {
+        self.add("relay".to_owned(), state, |state| match &state.status {
+            RelayStatus::Standby | RelayStatus::Publishing => Ok(()),
+            RelayStatus::Connecting { error } => Err(error.clone()),
+            RelayStatus::Refused { reason } => Err(reason.clone()),
+        });
+    }
+
+    /// Adds a consumer.
+    pub fn consumer(&mut self, name: &str, state: watch::Receiver<ConsumerState>) {
+        self.add(format!("consumer:{name}"), state, |state| match &state.status {
+            ConsumerStatus::Consuming | ConsumerStatus::Stopped => Ok(()),
+            ConsumerStatus::Connecting { error } => Err(error.clone()),
+            ConsumerStatus::Retrying { sequence, attempts, error, .. } => Err(format!(
+                "message {sequence} of the stream fails, tried {attempts} times: {error}"
+            )),
+        });
+    }
+
+    fn add<S: Send + Sync + 'static>(
+        &mut self,
+        name: String,
+        status: watch::Receiver<S>,
+        trouble: impl Fn(&S) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        let probe: Probe = Arc::new(move || {
+            let outcome = trouble(&status.borrow());
+            Box::pin(std::future::ready(outcome))
+        });
+        self.checks.push(Check { name, vital: true, probe });
+    }
+
+    /// What operators can ask for. Where the API is served, only the database is vital: commands
+    /// and queries do not wait for the broker, so the process stays ready and shows the trouble.
+    ///
+    /// # Errors
+    /// A metric of the same name is registered already.
+    pub fn into_ops(
+        mut self,
+        registry: Registry,
+        serves_api: bool,
+    ) -> Result<Ops, prometheus::Error> {
+        if serves_api {
+            for check in self.checks.iter_mut().skip(1) {
+                check.vital = false;
+            }
+        }
+        let gauges = Gauges::register(&registry)?;
+        let store = self.store;
+        let refresh: api::ops::Refresh = Arc::new(move || {
+            let (store, gauges) = (store.clone(), gauges.clone());
+            Box::pin(async move {
+                if let Err(error) = gauges.refresh(&store).await {
+                    tracing::warn!(%error, "positions could not be read for the metrics");
+                }
+            })
+        });
+        Ok(Ops { checks: self.checks.into(), registry, refresh })
+    }
+}
+
+#[derive(Clone)]
+struct Gauges {
+    log: IntGauge,
+    followers: IntGaugeVec,
+    lag: IntGaugeVec,
+}
+
+impl Gauges {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let log = IntGauge::new("annals_log_position", "Position of the last event of the log.")?;
+        let labels = &["follower"];
+        let followers = IntGaugeVec::new(
+            Opts::new(
+                "annals_follower_position",
+                "Position up to which a follower has taken effect.",
+            ),
+            labels,
+        )?;
+        let lag = IntGaugeVec::new(
+            Opts::new(
+                "annals_follower_lag_events",
+                "Events between a follower and the end of the log.",
+            ),
+            labels,
+        )?;
+        registry.register(Box::new(log.clone()))?;
+        registry.register(Box::new(followers.clone()))?;
+        registry.register(Box::new(lag.clone()))?;
+        Ok(Self { log, followers, lag })
+    }
+
+    async fn refresh(&self, store: &EventStore) -> Result<(), sqlx::Error> {
+        let head = store.head().await?.get();
+        self.log.set(head);
+        for (name, position) in Cursor::all(store.pool()).await? {
+            self.followers.with_label_values(&[&name]).set(position.get());
+            self.lag.with_label_values(&[&name]).set((head - position.get()).max(0));
+        }
+        Ok(())
+    }
+}

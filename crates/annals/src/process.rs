@@ -1,0 +1,197 @@
+//! The composition root: a process with its roles.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters::{SystemClock, TimeOrderedIds};
+use anyhow::Context as _;
+use api::{ApiState, HttpMetrics};
+use application::CommandBus;
+use axum::Router;
+use domain::POLICIES;
+use eventstore::{EventStore, Wakeup};
+use projections::worker::Worker;
+use prometheus::Registry;
+use relay::{Consumer, ConsumerConfig, Publisher, PublisherConfig};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Role};
+use crate::consumers::PolicyHandler;
+use crate::contract::Contract;
+use crate::ops::Parts;
+
+/// A process that is ready to work.
+pub struct Process {
+    config: Config,
+    listener: TcpListener,
+    store: EventStore,
+    bus: CommandBus,
+}
+
+impl Process {
+    /// Takes the address, reaches the database and checks its schema. Nothing works yet.
+    ///
+    /// # Errors
+    /// One sentence: the address is in use, the database cannot be reached, or its schema is not
+    /// the one of this version.
+    pub async fn prepare(config: Config) -> anyhow::Result<Self> {
+        let listener = listen(config.http.address).await?;
+        let pool = crate::database::connect(&config.database).await?;
+        crate::database::check_schema(&pool).await?;
+        projections::prepare(&pool, projections::ALL)
+            .await
+            .context("cannot make the read models")?;
+        let store = EventStore::open(pool).await.context("cannot open the log")?;
+        let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds));
+        Ok(Self { config, listener, store, bus })
+    }
+
+    /// Where commands go.
+    pub const fn bus(&self) -> &CommandBus {
+        &self.bus
+    }
+
+    /// Does the work of its roles until `stop`, then drains: requests in flight are answered,
+    /// batches in hand finished, leases given up.
+    ///
+    /// # Errors
+    /// A part ended that should not have.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let roles = self.config.roles.clone();
+        let mut parts = Parts::new(self.store.clone());
+        let mut tasks = JoinSet::new();
+        if roles.contains(&Role::Projector) {
+            self.start_projector(&mut tasks, &mut parts, &stop);
+        }
+        if roles.contains(&Role::Relay) {
+            self.start_relay(&mut tasks, &mut parts, &stop)?;
+        }
+        if roles.contains(&Role::Worker) {
+            self.start_worker(&mut tasks, &mut parts, &stop)?;
+        }
+        let pool = self.store.pool().clone();
+        let router = self.router(parts, roles.contains(&Role::Api))?;
+        let drain = Duration::from_millis(self.config.http.drain_ms);
+        tasks.spawn(serve(self.listener, router, drain, stop.clone()));
+        let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
+        tracing::info!(http.address = %self.config.http.address, roles = roles.join(","), "ready");
+
+        let mut outcome = Ok(());
+        while let Some(ended) = tasks.join_next().await {
+            if !stop.is_cancelled() {
+                outcome = Err(anyhow::anyhow!("a part of the process ended by itself"));
+                stop.cancel();
+            }
+            outcome = outcome.and(ended.context("a part of the process panicked")?);
+        }
+        drop((self.bus, self.store));
+        pool.close().await;
+        outcome
+    }
+
+    fn start_projector(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        parts: &mut Parts,
+        stop: &CancellationToken,
+    ) {
+        let wakeup = Wakeup::listen(self.store.pool().clone());
+        for projection in projections::ALL {
+            let worker = Worker::new(projection, self.store.clone(), wakeup.clone());
+            parts.projection(projection.name, worker.status());
+            spawn(tasks, worker.run(stop.clone()));
+        }
+    }
+
+    fn start_relay(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        parts: &mut Parts,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let wakeup = Wakeup::listen(self.store.pool().clone());
+        let config = PublisherConfig {
+            broker: self.config.nats.broker()?,
+            namespace: self.config.nats.namespace()?,
+            replicas: self.config.nats.replicas,
+        };
+        let publisher = Publisher::new(self.store.clone(), wakeup, config, Contract);
+        parts.relay(publisher.state());
+        spawn(tasks, publisher.run(stop.clone()));
+        Ok(())
+    }
+
+    fn start_worker(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        parts: &mut Parts,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        for policy in POLICIES {
+            let subjects = policy.reads.iter().map(ToString::to_string);
+            let config = ConsumerConfig::new(policy.name, self.config.nats.namespace()?, subjects);
+            let handler = PolicyHandler { policy, bus: self.bus.clone() };
+            let pool = self.store.pool().clone();
+            let consumer = Consumer::new(pool, self.config.nats.broker()?, config, handler);
+            parts.consumer(policy.name, consumer.state());
+            spawn(tasks, consumer.run(stop.clone()));
+        }
+        Ok(())
+    }
+
+    fn router(&self, parts: Parts, serves_api: bool) -> anyhow::Result<Router> {
+        let registry = Registry::new();
+        let metrics = HttpMetrics::register(&registry)?;
+        let ops = api::ops::router(parts.into_ops(registry, serves_api)?);
+        if !serves_api {
+            return Ok(ops);
+        }
+        let state = ApiState {
+            bus: self.bus.clone(),
+            queries: self.store.pool().clone(),
+            ids: Arc::new(TimeOrderedIds),
+        };
+        Ok(ops.merge(api::router(state, &metrics, self.config.http.limits())))
+    }
+}
+
+fn spawn(tasks: &mut JoinSet<anyhow::Result<()>>, part: impl Future<Output = ()> + Send + 'static) {
+    tasks.spawn(async {
+        part.await;
+        Ok(())
+    });
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{address} is in use by another process: stop it, or choose another address with \
+             `--set http.address=127.0.0.1:PORT`"
+        ),
+        _ => anyhow::anyhow!("cannot listen on {address}: {error}"),
+    })
+}
+
+/// Serves until `stop`, then answers what is in flight, at most for `drain`.
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    drain: Duration,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let overdue = stop.clone();
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::select! {
+        served = served => served.context("serve HTTP"),
+        () = async {
+            overdue.cancelled().await;
+            tokio::time::sleep(drain).await;
+        } => {
+            tracing::warn!("requests were still in flight when the time to drain was over");
+            Ok(())
+        }
+    }
+}

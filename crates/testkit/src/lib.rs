@@ -1,0 +1,63 @@
+//! Private PostgreSQL and NATS servers, for `annals dev` and for every test.
+//!
+//! - `annals dev` and the like: [`Services::start`] finds or fetches both programs, starts
+//!   them on free ports with data under one directory, and stops them with this process.
+//! - A test that wants a database or a stream: [`TestDatabase::create`] and
+//!   [`TestBroker::shared`], on servers that all tests of the process share.
+//! - A test that kills, freezes or restarts a server: [`Postgres::start_ephemeral`] and
+//!   [`Nats::start_ephemeral`].
+//! - A test that waits: [`eventually()`], never a sleep.
+//!
+//! The servers are real and as durable as production, and none outlives the process that
+//! started it, even if that is killed with kill -9 (the private module `lifeline` says how,
+//! docs/adr/0004-child-process-services.md why).
+//!
+//! ```no_run
+//! # async fn example(migrator: &sqlx::migrate::Migrator) {
+//! use std::time::Duration;
+//!
+//! let database = testkit::TestDatabase::create(migrator).await;
+//! let pool = database.pool();
+//! testkit::eventually(Duration::from_secs(10), "an event in the log", || async {
+//!     let count: i64 = sqlx::query_scalar("SELECT count(*) FROM eventstore.events")
+//!         .fetch_one(&pool)
+//!         .await
+//!         .map_err(|error| error.to_string())?;
+//!     if count > 0 { Ok(count) } else { Err("an empty log".to_owned()) }
+//! })
+//! .await;
+//! # }
+//! ```
+
+// For `annals dev` and for tests.
+mod error;
+mod nats;
+mod postgres;
+mod services;
+
+// For tests.
+mod database;
+mod eventually;
+mod instance;
+mod namespace;
+mod shared;
+
+// What the services stand on.
+mod account;
+mod leftover;
+mod lifeline;
+mod lookup;
+mod package_manager;
+mod port;
+mod process;
+mod random;
+mod root_lock;
+
+pub use database::TestDatabase;
+pub use error::Error;
+pub use eventually::eventually;
+pub use namespace::TestBroker;
+pub use nats::Nats;
+pub use postgres::Postgres;
+pub use services::{ServiceOptions, Services};
+pub use shared::{nats_url, postgres_url};
