@@ -1,1 +1,27 @@
-//! Outbox to JetStream, JetStream to inbox, and the CloudEvents contract.
+//! Outbox to JetStream, JetStream to inbox, and the public message contract.
+//!
+//! - [`namespace`]: what sets one installation's messages apart.
+//! - [`broker`]: where NATS is.
+//! - [`cloud_event`]: the contract: what a message looks like on the wire, written and read.
+//! - [`publisher`]: brings every message of the outbox into the stream, once and in order (law 5).
+//! - [`consumer`]: gives each message to a handler, with one effect (law 6).
+//!
+//! No other crate of this workspace knows NATS; this one knows no context of the domain. An
+//! integrator's service uses [`consumer`] and [`cloud_event`] as they are: all they need is a
+//! database with the `relay` schema.
+
+pub mod broker;
+pub mod cloud_event;
+pub mod consumer;
+pub mod namespace;
+pub mod publisher;
+
+mod backoff;
+
+pub use broker::{Broker, InvalidBroker};
+pub use cloud_event::{IncomingMessage, MalformedMessage, MessageType, Render, RenderError};
+pub use consumer::{
+    Consumer, ConsumerConfig, ConsumerState, ConsumerStatus, Handler, HandlerError,
+};
+pub use namespace::{InvalidNamespace, Namespace};
+pub use publisher::{Publisher, PublisherConfig, RelayState, RelayStatus, oldest_unpublished};

@@ -1,0 +1,175 @@
+//! Reads a message of the contract.
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_nats::HeaderMap;
+use chrono::{DateTime, Utc};
+use eventstore::{LogId, Position, StreamVersion};
+use uuid::Uuid;
+
+use super::{CONTENT_TYPE, SOURCE_PREFIX, SPEC_VERSION, header};
+use crate::Namespace;
+
+/// What a message says, and in which shape; displayed as `ordering.order-placed.v1`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MessageType {
+    /// For example `ordering.order-placed`, without the namespace.
+    pub name: String,
+    /// Version of the data's shape, counted from 1.
+    pub version: i16,
+}
+
+impl fmt::Display for MessageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.v{}", self.name, self.version)
+    }
+}
+
+/// A message that was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncomingMessage {
+    /// The event's id: the same message again has the same.
+    pub id: Uuid,
+    /// What it says, and in which shape.
+    pub message_type: MessageType,
+    /// The log it comes from.
+    pub source: LogId,
+    /// The stream of the event, for example `ordering.order-…`.
+    pub subject: String,
+    /// The version of that stream: 1, 2, 3 …, though not every version is public.
+    pub sequence: StreamVersion,
+    /// The position in the log.
+    pub position: Position,
+    /// When the event was recorded.
+    pub time: DateTime<Utc>,
+    /// The command it follows from.
+    pub command_id: Uuid,
+    /// The request that began the whole story.
+    pub correlation_id: Uuid,
+    /// The message that caused the command, if one did.
+    pub causation_id: Option<Uuid>,
+    /// W3C traceparent.
+    pub trace: Option<String>,
+    /// JSON text, in the shape its type says.
+    pub data: String,
+}
+
+/// What was received is no message of the contract.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedMessage {
+    /// A header is not there.
+    #[error("header {name} is missing")]
+    Missing {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A header says what it must not.
+    #[error("header {name} is {value:?}")]
+    Invalid {
+        /// Its name.
+        name: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// The body is no UTF-8 text.
+    #[error("the body is no text")]
+    Body,
+}
+
+impl IncomingMessage {
+    /// Reads `message`, which was sent in `namespace`.
+    ///
+    /// # Errors
+    /// [`MalformedMessage`]: it is no message of the contract.
+    pub fn parse(
+        namespace: &Namespace,
+        message: &async_nats::Message,
+    ) -> Result<Self, MalformedMessage> {
+        let empty = HeaderMap::new();
+        let headers = Headers(message.headers.as_ref().unwrap_or(&empty));
+        headers.exactly(header::SPEC_VERSION, SPEC_VERSION)?;
+        headers.exactly(header::CONTENT_TYPE, CONTENT_TYPE)?;
+        Ok(Self {
+            id: headers.parse(header::ID)?,
+            message_type: message_type(namespace, &headers)?,
+            source: headers.log()?,
+            subject: headers.get(header::SUBJECT)?.to_owned(),
+            sequence: StreamVersion::new(headers.count(header::SEQUENCE)?),
+            position: headers.position()?,
+            time: headers.parse(header::TIME)?,
+            command_id: headers.parse(header::COMMAND_ID)?,
+            correlation_id: headers.parse(header::CORRELATION_ID)?,
+            causation_id: headers
+                .optional(header::CAUSATION_ID)
+                .map(|_| headers.parse(header::CAUSATION_ID))
+                .transpose()?,
+            trace: headers.optional(header::TRACE).map(str::to_owned),
+            data: String::from_utf8(message.payload.to_vec())
+                .map_err(|_| MalformedMessage::Body)?,
+        })
+    }
+}
+
+/// The headers of a message, asked for by name.
+pub(crate) struct Headers<'a>(pub(crate) &'a HeaderMap);
+
+impl<'a> Headers<'a> {
+    fn optional(&self, name: &'static str) -> Option<&'a str> {
+        self.0.get(name).map(async_nats::HeaderValue::as_str)
+    }
+
+    fn get(&self, name: &'static str) -> Result<&'a str, MalformedMessage> {
+        self.optional(name).ok_or(MalformedMessage::Missing { name })
+    }
+
+    fn exactly(&self, name: &'static str, expected: &str) -> Result<(), MalformedMessage> {
+        let value = self.get(name)?;
+        if value == expected { Ok(()) } else { Err(invalid(name, value)) }
+    }
+
+    fn parse<T: FromStr>(&self, name: &'static str) -> Result<T, MalformedMessage> {
+        let value = self.get(name)?;
+        value.parse().map_err(|_| invalid(name, value))
+    }
+
+    fn count(&self, name: &'static str) -> Result<i64, MalformedMessage> {
+        let count = self.parse(name)?;
+        if count >= 1 { Ok(count) } else { Err(invalid(name, self.get(name)?)) }
+    }
+
+    /// The event's id.
+    pub(crate) fn id(&self) -> Result<Uuid, MalformedMessage> {
+        self.parse(header::ID)
+    }
+
+    /// The log it comes from.
+    pub(crate) fn log(&self) -> Result<LogId, MalformedMessage> {
+        let value = self.get(header::SOURCE)?;
+        let id = value.strip_prefix(SOURCE_PREFIX).and_then(|id| id.parse().ok());
+        id.map(LogId::new).ok_or_else(|| invalid(header::SOURCE, value))
+    }
+
+    /// Its position in the log.
+    pub(crate) fn position(&self) -> Result<Position, MalformedMessage> {
+        Ok(Position::new(self.count(header::POSITION)?))
+    }
+}
+
+fn message_type(
+    namespace: &Namespace,
+    headers: &Headers<'_>,
+) -> Result<MessageType, MalformedMessage> {
+    let value = headers.get(header::TYPE)?;
+    let parts = namespace.strip(value).and_then(|name| name.rsplit_once(".v"));
+    match parts.map(|(name, version)| (name, version.parse())) {
+        Some((name, Ok(version))) if !name.is_empty() && version >= 1 => {
+            Ok(MessageType { name: name.to_owned(), version })
+        }
+        _ => Err(invalid(header::TYPE, value)),
+    }
+}
+
+fn invalid(name: &'static str, value: &str) -> MalformedMessage {
+    MalformedMessage::Invalid { name, value: value.to_owned() }
+}

@@ -1,0 +1,213 @@
+//! One session of publishing: resume, then page after page until something interrupts it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use eventstore::{EventStore, OutboxMessage, Position, Wakeup};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::PublisherConfig;
+use super::lease::Lease;
+use super::resume::resume;
+use super::session::{PublishFailure, Published, Session, WINDOW};
+use super::status::{RelayStatus, Reporter};
+use super::trouble::Trouble;
+use crate::Render;
+use crate::backoff::Backoff;
+use crate::broker::chain;
+use crate::cloud_event::{Outgoing, OutgoingError, outgoing};
+
+/// Most rows of the outbox that are read at once.
+const PAGE: u16 = 512;
+const _: () = assert!(PAGE as usize <= WINDOW, "a page is published at once");
+
+/// How often an idle publisher looks whether the stream is still where it left it.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+
+/// How long what is in flight is waited for after a stop.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// One session's worth of publishing.
+pub(super) struct Publishing<'a> {
+    pub(super) store: &'a EventStore,
+    pub(super) wakeup: &'a mut Wakeup,
+    pub(super) config: &'a PublisherConfig,
+    pub(super) render: &'a dyn Render,
+    pub(super) reporter: &'a mut Reporter,
+    pub(super) backoff: &'a mut Backoff,
+    pub(super) stop: &'a CancellationToken,
+    /// Messages up to here are sent without `Nats-Msg-Id`, because the broker remembers ids of
+    /// messages that were removed from the stream.
+    pub(super) known: &'a mut Position,
+}
+
+impl Publishing<'_> {
+    /// Publishes until it is stopped, which is `Ok`, or interrupted.
+    pub(super) async fn run(&mut self, lease: &mut Lease) -> Result<(), Trouble> {
+        let opened = lease.hold(Box::pin(Session::open(self.config)));
+        let Some(opened) = self.stop.run_until_cancelled(opened).await else { return Ok(()) };
+        let mut session = opened??;
+        self.resume(lease, &session).await?;
+        self.publish_all(lease, &mut session).await
+    }
+
+    /// Brings the cursor to where the stream says.
+    async fn resume(&mut self, lease: &mut Lease, session: &Session) -> Result<(), Trouble> {
+        let (tail, published) = lease.hold(session.tail(self.store.log_id())).await??;
+        let (from, to) = (lease.position(), resume(lease.position(), tail));
+        if let Some(published) = published {
+            self.verify(published).await?;
+            if to > from {
+                lease.hold(self.verify_run(session, from, published)).await??;
+            }
+        }
+        if to < from {
+            tracing::warn!(%from, %to, "the stream is behind the cursor: publishing again from the log");
+        } else if to > from {
+            tracing::info!(%from, %to, "the stream is ahead of the cursor: acknowledgements were lost");
+        }
+        if to != from {
+            lease.advance(to).await?;
+        }
+        self.reporter.resumed(to);
+        Ok(())
+    }
+
+    /// A message of this log that this log does not hold: the database lost commits that the
+    /// public was told of, and no publisher can repair that.
+    async fn verify(&self, published: Published) -> Result<(), Trouble> {
+        let Published { id, position, .. } = published;
+        let before = Position::new(position.get() - 1);
+        let events = self.store.read_log(before, position, None, 1).await?;
+        if events.first().is_some_and(|event| event.id == id) {
+            return Ok(());
+        }
+        Err(Trouble::Refused(format!(
+            "the stream holds event {id} at position {position}, the log does not: \
+             the database was restored to before it was written"
+        )))
+    }
+
+    /// Before the cursor passes over what it did not see acknowledged: that the stream holds all
+    /// of it. What was on its way at once fits a window, so no more than that is looked at.
+    async fn verify_run(
+        &self,
+        session: &Session,
+        from: Position,
+        last: Published,
+    ) -> Result<(), Trouble> {
+        let mut ids = VecDeque::new();
+        let mut after = from;
+        while after < last.position {
+            let page = self.store.read_outbox(after, PAGE).await?;
+            let Some(end) = page.last() else { break };
+            after = end.event.position;
+            let run = page.iter().filter(|message| message.event.position <= last.position);
+            ids.extend(run.map(|message| message.event.id));
+            ids.drain(..ids.len().saturating_sub(WINDOW));
+        }
+        let Some(stranger) = session.first_stranger(last.sequence, ids.make_contiguous()).await?
+        else {
+            return Ok(());
+        };
+        let end = session.last_sequence();
+        Err(Trouble::Refused(format!(
+            "message {stranger} of the stream is not the one that belongs there: somebody else wrote \
+             between ours; find and stop them, and delete messages {stranger} to {end} of the stream"
+        )))
+    }
+
+    async fn publish_all(
+        &mut self,
+        lease: &mut Lease,
+        session: &mut Session,
+    ) -> Result<(), Trouble> {
+        let mut checked = Instant::now();
+        let mut page = self.store.read_outbox(lease.position(), PAGE).await?;
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(());
+            }
+            if page.is_empty() {
+                self.backoff.reset();
+                self.reporter.report(RelayStatus::Publishing);
+                lease.hold(self.wait(session)).await??;
+                if checked.elapsed() > CHECK_EVERY {
+                    lease.hold(session.check()).await??;
+                    checked = Instant::now();
+                }
+                page = self.store.read_outbox(lease.position(), PAGE).await?;
+                continue;
+            }
+            let messages = self.render(&page)?;
+            let last = messages.last().map_or(lease.position(), |message| message.position);
+            let work = async {
+                tokio::join!(
+                    session.publish(&messages, *self.known),
+                    self.store.read_outbox(last, PAGE)
+                )
+            };
+            let Some((published, next)) = lease.hold(self.unless_stopped(work)).await? else {
+                return Ok(());
+            };
+            match published {
+                Ok(()) => {}
+                Err(PublishFailure::Trouble(trouble)) => return Err(trouble),
+                Err(PublishFailure::Known { position, sequence }) => {
+                    *self.known = position;
+                    self.backoff.reset();
+                    return Err(Trouble::Doubt(format!(
+                        "the broker knows position {position}, once stored at sequence {sequence}, \
+                         but does not hold it: publishing it again without its id"
+                    )));
+                }
+            }
+            lease.advance(last).await?;
+            self.backoff.reset();
+            self.reporter.published(u64::try_from(messages.len()).unwrap_or(u64::MAX), last);
+            self.reporter.report(RelayStatus::Publishing);
+            page = next?;
+        }
+    }
+
+    /// The messages of `page`, up to the first that cannot be made; an error if that is the first.
+    fn render(&self, page: &[OutboxMessage]) -> Result<Vec<Outgoing>, Trouble> {
+        let log = self.store.log_id();
+        let mut messages = Vec::with_capacity(page.len());
+        for row in page {
+            match outgoing(&self.config.namespace, log, row, self.render) {
+                Ok(message) => messages.push(message),
+                Err(error) if messages.is_empty() => return Err(unpublishable(&error)),
+                Err(_) => break,
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Waits until there may be more, looking after the stream meanwhile.
+    async fn wait(&mut self, session: &Session) -> Result<(), Trouble> {
+        tokio::select! {
+            () = self.stop.cancelled() => Ok(()),
+            lost = session.lost() => Err(lost),
+            () = self.wakeup.wait() => Ok(()),
+        }
+    }
+
+    /// Does `work`; after a stop only for [`STOP_LIMIT`] longer, and `None` if that was too short.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let too_long = async {
+            self.stop.cancelled().await;
+            sleep(STOP_LIMIT).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = too_long => None,
+        }
+    }
+}
+
+fn unpublishable(error: &OutgoingError) -> Trouble {
+    Trouble::Refused(chain(error))
+}

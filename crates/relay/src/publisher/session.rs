@@ -1,0 +1,265 @@
+//! One connection and what is believed while it lasts: the sequence the stream is at.
+
+use std::error::Error;
+
+use async_nats::jetstream::context::{
+    ContextBuilder, PublishAckFuture, PublishError, PublishErrorKind,
+};
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
+use async_nats::jetstream::{self, Context};
+use eventstore::{EventId, LogId, Position};
+
+use super::resume::Tail;
+use super::trouble::Trouble;
+use super::{PublisherConfig, stream};
+use crate::Namespace;
+use crate::broker::{ANSWER, Connection, chain};
+use crate::cloud_event::{Headers, Outgoing};
+
+/// Most messages that are on their way at once; a page of the outbox is no larger.
+pub(super) const WINDOW: usize = 512;
+
+/// One connection, with nothing on its way between two calls.
+pub(super) struct Session {
+    connection: Connection,
+    context: Context,
+    stream: Stream,
+    namespace: Namespace,
+    last_sequence: u64,
+    /// The last message that this session published, if it was sent with its id. The sequence
+    /// alone is not enough: when a foreign message takes the place of one of ours, that one is
+    /// refused, and the next of ours, already on its way, would find the sequence it expects.
+    last_id: Option<EventId>,
+    /// Not of a replicated stream: there a mismatch of ids stops the whole stream (2.15.1). Its
+    /// gaps are found when publishing resumes.
+    names_the_one_before: bool,
+}
+
+/// What is refused or repeated, and what went wrong otherwise.
+pub(super) enum PublishFailure {
+    /// The broker remembers the id of this message, stored at this sequence, and did not store it
+    /// again.
+    Known {
+        position: Position,
+        sequence: u64,
+    },
+    Trouble(Trouble),
+}
+
+/// A message of the stream that says it is ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Published {
+    pub(super) id: EventId,
+    pub(super) position: Position,
+    pub(super) sequence: u64,
+}
+
+impl Session {
+    /// Connects, and makes sure that there is a stream.
+    pub(super) async fn open(config: &PublisherConfig) -> Result<Self, Trouble> {
+        let connection = config.broker.connect("annals-relay").await.map_err(|error| {
+            Trouble::Unreachable(format!("no connection to {}: {}", config.broker, chain(&error)))
+        })?;
+        // The window is kept here, so the client's own limit must never be what holds us back.
+        let context = ContextBuilder::new()
+            .timeout(ANSWER)
+            .ack_timeout(ANSWER)
+            .max_ack_inflight(2 * WINDOW)
+            .backpressure_on_inflight(false)
+            .build(connection.client.clone());
+        let stream = stream::ensure(&context, config).await?;
+        let last_sequence = stream.cached_info().state.last_sequence;
+        let namespace = config.namespace.clone();
+        let names_the_one_before = stream.cached_info().config.num_replicas <= 1;
+        Ok(Self {
+            connection,
+            context,
+            stream,
+            namespace,
+            last_sequence,
+            last_id: None,
+            names_the_one_before,
+        })
+    }
+
+    /// The sequence the stream is at.
+    pub(super) const fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
+    /// The end of the stream, and the message it was read from.
+    pub(super) async fn tail(&self, log: LogId) -> Result<(Tail, Option<Published>), Trouble> {
+        if self.last_sequence == 0 {
+            return Ok((Tail::Empty, None));
+        }
+        // Not a direct get: a replica that lags might answer that.
+        if let Some(last) = found(self.stream.get_raw_message(self.last_sequence).await)? {
+            let published = ours(&last, log)?;
+            return Ok((Tail::At(published.position), Some(published)));
+        }
+        let subjects = self.namespace.all_subjects();
+        let left = found(self.stream.get_last_raw_message_by_subject(&subjects).await)?;
+        let published = left.map(|message| ours(&message, log)).transpose()?;
+        Ok((Tail::Removed(published.map(|message| message.position)), published))
+    }
+
+    /// The first sequence at which the messages `ids`, the last of them at `end`, should be and
+    /// something else is, or nothing any more. What was purged from the front is not missed.
+    pub(super) async fn first_stranger(
+        &self,
+        end: u64,
+        ids: &[EventId],
+    ) -> Result<Option<u64>, Trouble> {
+        let first_kept = self.stream.cached_info().state.first_sequence;
+        let start = (end + 1).saturating_sub(ids.len() as u64);
+        for (sequence, id) in (start..).zip(ids) {
+            if sequence < first_kept {
+                continue;
+            }
+            let stored = found(self.stream.get_raw_message(sequence).await)?;
+            if !stored.is_some_and(|message| Headers(&message.headers).id() == Ok(id.get())) {
+                return Ok(Some(sequence));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Publishes `messages`, at most [`WINDOW`], those up to position `known` without their id,
+    /// and waits until the broker has stored them all.
+    pub(super) async fn publish(
+        &mut self,
+        messages: &[Outgoing],
+        known: Position,
+    ) -> Result<(), PublishFailure> {
+        let lost = self.connection.lost.clone();
+        tokio::select! {
+            biased;
+            () = lost.cancelled() => Err(PublishFailure::Trouble(connection_lost())),
+            published = self.publish_all(messages, known) => published,
+        }
+    }
+
+    async fn publish_all(
+        &mut self,
+        messages: &[Outgoing],
+        known: Position,
+    ) -> Result<(), PublishFailure> {
+        let mut before = self.last_id;
+        let mut acks = Vec::with_capacity(messages.len());
+        let mut unsent = None;
+        for (expected, message) in (self.last_sequence..).zip(messages) {
+            let id = (message.position > known).then_some(message.id);
+            match self.send(message, id, expected, before).await {
+                Ok(ack) => acks.push((message.position, id, ack)),
+                Err(error) => {
+                    unsent = Some(of_publish(message.position, &error));
+                    break;
+                }
+            }
+            before = id;
+        }
+        for (position, id, ack) in acks {
+            let ack =
+                ack.await.map_err(|error| PublishFailure::Trouble(of_publish(position, &error)))?;
+            let sequence = self.last_sequence + 1;
+            if ack.duplicate {
+                return Err(PublishFailure::Known { position, sequence: ack.sequence });
+            }
+            if ack.sequence != sequence {
+                let doubt = format!(
+                    "position {position} was stored at {}, not at {sequence}",
+                    ack.sequence
+                );
+                return Err(PublishFailure::Trouble(Trouble::Doubt(doubt)));
+            }
+            self.last_sequence = sequence;
+            self.last_id = id;
+        }
+        unsent.map_or(Ok(()), |trouble| Err(PublishFailure::Trouble(trouble)))
+    }
+
+    async fn send(
+        &self,
+        message: &Outgoing,
+        id: Option<EventId>,
+        expected: u64,
+        before: Option<EventId>,
+    ) -> Result<PublishAckFuture, PublishError> {
+        let mut publish = PublishMessage::build()
+            .payload(message.body.clone())
+            .headers(message.headers.clone())
+            .expected_stream(self.namespace.stream_name())
+            .expected_last_sequence(expected);
+        if let Some(id) = id {
+            publish = publish.message_id(id.to_string());
+        }
+        if let (Some(before), true) = (before, self.names_the_one_before) {
+            publish = publish.expected_last_message_id(before.to_string());
+        }
+        self.context.send_publish(message.subject.clone(), publish).await
+    }
+
+    /// Whether the stream is still where this session left it; it may have been made again.
+    pub(super) async fn check(&self) -> Result<(), Trouble> {
+        let info = self.stream.get_info().await.map_err(|error| Trouble::Doubt(chain(&error)))?;
+        let sequence = info.state.last_sequence;
+        if sequence != self.last_sequence {
+            let expected = self.last_sequence;
+            return Err(Trouble::Doubt(format!("the stream is at {sequence}, not at {expected}")));
+        }
+        if info.created != self.stream.cached_info().created {
+            return Err(Trouble::Doubt("the stream was made again".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Waits until the connection is lost.
+    pub(super) async fn lost(&self) -> Trouble {
+        self.connection.lost.cancelled().await;
+        connection_lost()
+    }
+}
+
+fn connection_lost() -> Trouble {
+    Trouble::Doubt("lost the connection to the broker".to_owned())
+}
+
+fn found(got: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, Trouble> {
+    match got {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(Trouble::Unreachable(chain(&error))),
+    }
+}
+
+/// What `message` says of itself, if this log wrote it.
+fn ours(message: &StreamMessage, log: LogId) -> Result<Published, Trouble> {
+    let headers = Headers(&message.headers);
+    let published = headers.log().and_then(|source| {
+        let (id, position) = (EventId::new(headers.id()?), headers.position()?);
+        Ok((source, Published { id, position, sequence: message.sequence }))
+    });
+    let foreign = |what: String| {
+        let (sequence, subject) = (message.sequence, &message.subject);
+        Trouble::Refused(format!(
+            "message {sequence} of the stream, on {subject}, was not written by this relay: {what}; \
+             find who writes there, stop it and delete the message"
+        ))
+    };
+    match published {
+        Ok((source, published)) if source == log => Ok(published),
+        Ok((source, _)) => Err(foreign(format!("it is from log {source}"))),
+        Err(malformed) => Err(foreign(malformed.to_string())),
+    }
+}
+
+fn of_publish(position: Position, error: &PublishError) -> Trouble {
+    let text = format!("publish position {position}: {}", chain(error));
+    let refused = matches!(error.source(), Some(source) if source.is::<jetstream::Error>());
+    match error.kind() {
+        PublishErrorKind::MaxPayloadExceeded => Trouble::Refused(text),
+        PublishErrorKind::Other if refused => Trouble::Refused(text),
+        _ => Trouble::Doubt(text),
+    }
+}

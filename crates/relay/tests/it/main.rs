@@ -1,0 +1,17 @@
+//! The relay against a real PostgreSQL and a real nats-server.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, in which the lint allows it")]
+
+mod broker;
+mod consumers;
+mod contract;
+mod doubt;
+mod effects;
+mod outage;
+mod refusal;
+mod takeover;
+mod world;
+
+use sqlx::migrate::Migrator;
+
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");

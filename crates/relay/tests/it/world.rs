@@ -1,0 +1,280 @@
+//! One test's log, broker and namespace, and what is asked of all of them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::{self, Context};
+use eventstore::{
+    Append, CommandId, Cursor, EventId, EventStore, EventType, ExpectedVersion, Fingerprint, LogId,
+    Metadata, NewEvent, Position, RecordedEvent, StreamId, Wakeup,
+};
+use relay::{Namespace, Publisher, PublisherConfig, RelayState, RelayStatus, Render, RenderError};
+use sqlx::PgPool;
+use testkit::{Nats, TestBroker, TestDatabase, eventually};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::MIGRATOR;
+
+/// Longer than anything takes that works, outages included.
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+
+pub(crate) struct World {
+    pub(crate) database: TestDatabase,
+    pub(crate) store: EventStore,
+    pub(crate) url: String,
+    pub(crate) namespace: Namespace,
+    ids: AtomicU64,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::at(TestBroker::shared()).await
+    }
+
+    pub(crate) async fn on(nats: &Nats) -> Self {
+        Self::at(TestBroker::on(nats)).await
+    }
+
+    async fn at(broker: TestBroker) -> Self {
+        let database = TestDatabase::create(&MIGRATOR).await;
+        let store = EventStore::open(database.pool()).await.unwrap();
+        let namespace = broker.namespace.parse().unwrap();
+        Self { database, store, url: broker.url, namespace, ids: AtomicU64::new(1) }
+    }
+
+    pub(crate) fn pool(&self) -> PgPool {
+        self.database.pool()
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        Uuid::from_u128(self.ids.fetch_add(1, Ordering::Relaxed).into())
+    }
+
+    /// Appends `count` events, a hundred at once, alternating public and private.
+    pub(crate) async fn append(&self, count: usize) {
+        let subjects: Vec<_> = (0..count).map(alternating).collect();
+        for subjects in subjects.chunks(100) {
+            self.append_with(subjects, self.metadata()).await;
+        }
+    }
+
+    /// Appends `count` events, one after the other.
+    pub(crate) async fn append_each(&self, count: usize) {
+        for index in 0..count {
+            self.append_with(&[alternating(index)], self.metadata()).await;
+        }
+    }
+
+    fn metadata(&self) -> Metadata {
+        let correlation_id = self.id();
+        Metadata { actor: "test".to_owned(), correlation_id, causation_id: None, trace: None }
+    }
+
+    pub(crate) async fn append_with(&self, subjects: &[Option<&str>], metadata: Metadata) {
+        let stream = StreamId::new("testing.thing-1").unwrap();
+        let events = subjects.iter().map(|subject| NewEvent {
+            stream: stream.clone(),
+            id: EventId::new(self.id()),
+            event_type: EventType { name: "testing.it-happened".to_owned(), schema_version: 1 },
+            payload: r#"{"secret":"seed"}"#.to_owned(),
+            subject: subject.map(str::to_owned),
+        });
+        let append = Append {
+            command_id: CommandId::new(self.id()),
+            fingerprint: Fingerprint::of(b""),
+            metadata,
+            events: events.collect(),
+            expectations: vec![(stream, ExpectedVersion::Any)],
+            claims: vec![],
+        };
+        self.store.append(append).await.unwrap();
+    }
+
+    /// Starts a publisher.
+    pub(crate) fn publisher(&self) -> Running<RelayState> {
+        self.publisher_of(render)
+    }
+
+    /// Starts a publisher with another contract.
+    pub(crate) fn publisher_of(&self, render: impl Render) -> Running<RelayState> {
+        let config = PublisherConfig::new(self.url.parse().unwrap(), self.namespace.clone());
+        let wakeup = Wakeup::listen(self.pool());
+        let publisher = Publisher::new(self.store.clone(), wakeup, config, render);
+        let state = publisher.state();
+        Running::start(state, |stop| publisher.run(stop))
+    }
+
+    pub(crate) async fn context(&self) -> Context {
+        jetstream::new(async_nats::connect(&self.url).await.unwrap())
+    }
+
+    pub(crate) async fn stream(&self) -> Stream {
+        self.context().await.get_stream(self.namespace.stream_name()).await.unwrap()
+    }
+
+    /// Waits until the stream holds exactly the outbox, in order, once, and says so to the cursor.
+    pub(crate) async fn complete(&self) {
+        let outbox: Vec<(Position, Uuid)> = self
+            .store
+            .read_outbox(Position::START, 10_000)
+            .await
+            .unwrap()
+            .iter()
+            .map(|message| (message.event.position, message.event.id.get()))
+            .collect();
+        let expected = outbox.last().map_or(Position::START, |(position, _)| *position);
+        let last = u64::try_from(outbox.len()).unwrap();
+        let cursor = format!("relay:{}", self.namespace.stream_name());
+        eventually(LIMIT, "the outbox to be in the stream", || async {
+            let context =
+                async_nats::connect(&self.url).await.map_err(|error| error.to_string())?;
+            let stream = jetstream::new(context).get_stream(self.namespace.stream_name()).await;
+            let sequence =
+                stream.map_err(|error| error.to_string())?.cached_info().state.last_sequence;
+            let reached = Cursor::peek(self.store.pool(), &cursor)
+                .await
+                .map_err(|error| error.to_string())?;
+            if sequence == last && reached == Some(expected) {
+                return Ok(());
+            }
+            // More than expected never becomes right again.
+            assert!(sequence <= last, "{sequence} messages for {last} rows");
+            Err(format!("sequence {sequence} of {last}, cursor {reached:?} of {expected}"))
+        })
+        .await;
+        let published: Vec<(Position, Uuid)> =
+            self.messages().await.iter().map(|message| (position(message), id(message))).collect();
+        assert_eq!(published, outbox);
+    }
+
+    /// All messages of the stream.
+    pub(crate) async fn messages(&self) -> Vec<StreamMessage> {
+        let stream = self.stream().await;
+        let mut messages = Vec::new();
+        for sequence in 1..=stream.cached_info().state.last_sequence {
+            messages.push(stream.get_raw_message(sequence).await.unwrap());
+        }
+        messages
+    }
+
+    /// Positions of the messages that the stream holds, in its order.
+    pub(crate) async fn positions(&self) -> Vec<i64> {
+        let stream = self.stream().await;
+        let mut positions = Vec::new();
+        for sequence in 1..=stream.cached_info().state.last_sequence {
+            if let Ok(message) = stream.get_raw_message(sequence).await {
+                positions.push(position(&message).get());
+            }
+        }
+        positions
+    }
+
+    pub(crate) async fn set_cursor(&self, position: i64) {
+        let moved = sqlx::query("UPDATE eventstore.cursors SET position = $1")
+            .bind(position)
+            .execute(&self.pool())
+            .await
+            .unwrap();
+        assert_eq!(moved.rows_affected(), 1);
+    }
+
+    /// Ends the lease of one who cannot release it any more, so that no test has to wait for that.
+    pub(crate) async fn expire_lease(&self) {
+        sqlx::query("UPDATE eventstore.cursors SET expires_at = clock_timestamp()")
+            .execute(&self.pool())
+            .await
+            .unwrap();
+    }
+
+    pub(crate) fn log(&self) -> LogId {
+        self.store.log_id()
+    }
+}
+
+pub(crate) const SUBJECT: &str = "testing.it-happened.v1";
+
+fn alternating(index: usize) -> Option<&'static str> {
+    index.is_multiple_of(2).then_some(SUBJECT)
+}
+
+/// What the public learns of the test's events.
+#[expect(clippy::unnecessary_wraps, reason = "it is a Render")]
+pub(crate) fn render(event: &RecordedEvent) -> Result<Option<String>, RenderError> {
+    Ok(Some(format!(r#"{{"version":{}}}"#, event.version)))
+}
+
+pub(crate) fn header<'a>(message: &'a StreamMessage, name: &str) -> &'a str {
+    message.headers.get(name).unwrap().as_str()
+}
+
+fn position(message: &StreamMessage) -> Position {
+    Position::new(header(message, "ce-position").parse().unwrap())
+}
+
+fn id(message: &StreamMessage) -> Uuid {
+    header(message, "ce-id").parse().unwrap()
+}
+
+/// A publisher or consumer that runs.
+pub(crate) struct Running<S> {
+    pub(crate) state: watch::Receiver<S>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl<S: Clone + std::fmt::Debug> Running<S> {
+    pub(crate) fn start<F>(
+        state: watch::Receiver<S>,
+        run: impl FnOnce(CancellationToken) -> F,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(stop.clone()));
+        Self { state, stop, task }
+    }
+
+    /// Waits until the state is as wanted.
+    pub(crate) async fn reaches(&mut self, what: &str, wanted: impl Fn(&S) -> bool) -> S {
+        let state = self.state.clone();
+        eventually(LIMIT, what, || {
+            let now = state.borrow().clone();
+            let reached = wanted(&now);
+            async move { if reached { Ok(now) } else { Err(now) } }
+        })
+        .await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(LIMIT, self.task).await.expect("stops in time").unwrap();
+    }
+
+    /// Dies at once, wherever it is.
+    pub(crate) async fn abort(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+impl Running<RelayState> {
+    pub(crate) async fn publishes(&mut self) -> RelayState {
+        self.reaches("the relay to publish", |state| state.status == RelayStatus::Publishing).await
+    }
+
+    pub(crate) async fn refuses(&mut self) -> String {
+        let refused = |state: &RelayState| matches!(state.status, RelayStatus::Refused { .. });
+        let RelayStatus::Refused { reason } =
+            self.reaches("the relay to refuse", refused).await.status
+        else {
+            unreachable!("it was seen to refuse");
+        };
+        reason
+    }
+}
