@@ -89,10 +89,22 @@ async fn observe(State(metrics): State<HttpMetrics>, request: Request, next: Nex
             tracing::info!(http.status = status, problem.code = code, elapsed_us, "request served");
         }
         500 => {
-            tracing::error!(http.status = status, problem.code = code, cause, elapsed_us, "request failed");
+            tracing::error!(
+                http.status = status,
+                problem.code = code,
+                cause,
+                elapsed_us,
+                "request failed"
+            );
         }
         _ => {
-            tracing::warn!(http.status = status, problem.code = code, cause, elapsed_us, "request not served");
+            tracing::warn!(
+                http.status = status,
+                problem.code = code,
+                cause,
+                elapsed_us,
+                "request not served"
+            );
         }
     }
     response

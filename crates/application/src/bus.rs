@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::{Event, Rejection, Stream};
 use eventstore::{
     Append, AppendError, EventStore, ExpectedVersion, Receipt, RecordedEvent, StreamId,
-    StreamVersion, StreamWrite, append_in,
+    StreamVersion, append_in,
 };
 use sqlx::PgConnection;
 
@@ -124,18 +124,11 @@ impl CommandBus {
             history.push(codec::decode(event)?);
             versions.insert(&event.stream, event.version);
         }
-        let mut writes: BTreeMap<StreamId, StreamWrite> = streams
-            .iter()
-            .map(|stream| {
-                let version = versions.get(stream).copied().unwrap_or_default();
-                let expected = ExpectedVersion::Exact(version);
-                (
-                    stream.clone(),
-                    StreamWrite { stream: stream.clone(), expected, events: Vec::new() },
-                )
-            })
-            .collect();
-        let mut claims = Vec::new();
+        let expectations = streams.iter().map(|stream| {
+            let version = versions.get(stream).copied().unwrap_or_default();
+            (stream.clone(), ExpectedVersion::Exact(version))
+        });
+        let (mut events, mut claims) = (Vec::new(), Vec::new());
         for decision in &command.decisions {
             let of_decision = decision.streams();
             let relevant: Vec<Event> = history
@@ -144,14 +137,7 @@ impl CommandBus {
                 .cloned()
                 .collect();
             for event in decision.decide(&relevant)? {
-                let stream = codec::stream_id(event.stream());
-                // A stream no decision named was not loaded: whatever its version, nothing was decided on it.
-                let write = writes.entry(stream.clone()).or_insert_with(|| StreamWrite {
-                    stream,
-                    expected: ExpectedVersion::Any,
-                    events: Vec::new(),
-                });
-                write.events.push(codec::encode(&event, self.ids.next())?);
+                events.push(codec::encode(&event, self.ids.next())?);
                 claims.extend(codec::claims(&event));
                 history.push(event);
             }
@@ -160,7 +146,8 @@ impl CommandBus {
             command_id: command.id,
             fingerprint: command.fingerprint,
             metadata: command.metadata.clone(),
-            streams: writes.into_values().collect(),
+            expectations: expectations.collect(),
+            events,
             claims,
         })
     }

@@ -34,6 +34,7 @@ pub fn decode(recorded: &RecordedEvent) -> Result<Event, Undecodable> {
 pub(crate) fn encode(event: &Event, id: Uuid) -> Result<NewEvent, serde_json::Error> {
     let event_type = event.payload_type();
     Ok(NewEvent {
+        stream: stream_id(event.stream()),
         id: EventId::new(id),
         event_type: EventType {
             name: event_type.name.to_owned(),

@@ -13,9 +13,7 @@ pub(crate) mod writer;
 use sqlx::PgConnection;
 
 pub use outcome::{AppendError, Receipt};
-pub use request::{
-    Append, ExpectedVersion, Fingerprint, Metadata, NewClaim, NewEvent, StreamWrite,
-};
+pub use request::{Append, ExpectedVersion, Fingerprint, Metadata, NewClaim, NewEvent};
 
 /// Appends inside the caller's transaction, so that it commits with rows of the caller's own.
 ///

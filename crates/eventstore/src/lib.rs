@@ -21,7 +21,7 @@ pub mod wakeup;
 
 pub use append::{
     Append, AppendError, ExpectedVersion, Fingerprint, Metadata, NewClaim, NewEvent, Receipt,
-    StreamWrite, append_in,
+    append_in,
 };
 pub use cursor::{Cursor, CursorError};
 pub use names::{

@@ -30,7 +30,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     sqlx::raw_sql(AssertSqlSafe(path)).execute(&pool).await?;
     pool.close().await;
 
-    let status = Command::new(program).args(arguments).env("DATABASE_URL", postgres.url()).status()?;
+    let status =
+        Command::new(program).args(arguments).env("DATABASE_URL", postgres.url()).status()?;
     postgres.stop()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -52,8 +53,10 @@ fn read_model_schemas(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// Makes the tables of `<name>/v<n>.sql` in the schema `<name>_v<n>`.
 async fn create(pool: &PgPool, file: &Path) -> Result<String, Box<dyn Error>> {
-    let part = |text: Option<&std::ffi::OsStr>| text.and_then(|text| text.to_str()).map(str::to_owned);
-    let name = part(file.parent().and_then(Path::file_name)).ok_or("a read model without a name")?;
+    let part =
+        |text: Option<&std::ffi::OsStr>| text.and_then(|text| text.to_str()).map(str::to_owned);
+    let name =
+        part(file.parent().and_then(Path::file_name)).ok_or("a read model without a name")?;
     let version = part(file.file_stem()).ok_or("a schema without a version")?;
     let schema = format!("{name}_{version}");
     let tables = std::fs::read_to_string(file)?;

@@ -5,6 +5,7 @@ use serde::Serializer;
 use url::Url;
 
 /// Writes the URL without its password and user; what cannot be parsed is hidden whole.
+#[expect(clippy::ref_option, reason = "serde gives the field as it is")]
 pub(super) fn url<S: Serializer>(
     secret: &Option<SecretString>,
     serializer: S,

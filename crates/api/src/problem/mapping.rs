@@ -66,9 +66,9 @@ impl From<AppendError> for Problem {
             AppendError::Unconfirmed { .. } => {
                 Self::new(Code::Unconfirmed, "The change may have been made.").because(error)
             }
-            AppendError::RepeatedStream { .. } | AppendError::Refused { .. } => {
-                internal().because(error)
-            }
+            AppendError::RepeatedStream { .. }
+            | AppendError::WithoutExpectation { .. }
+            | AppendError::Refused { .. } => internal().because(error),
         }
     }
 }

@@ -66,6 +66,12 @@ pub enum AppendError {
         /// The stream.
         stream: StreamId,
     },
+    /// An event is for a stream of which nothing is expected.
+    #[error("nothing is expected of stream {stream}, to which an event is added")]
+    WithoutExpectation {
+        /// The stream.
+        stream: StreamId,
+    },
     /// The database refused it; nothing was written.
     #[error("the database refused the append")]
     Refused {

@@ -1,5 +1,7 @@
 //! What a caller asks to be appended.
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -21,21 +23,13 @@ pub struct Append {
     pub fingerprint: Fingerprint,
     /// Who asked, and why; recorded with every event.
     pub metadata: Metadata,
-    /// The streams it was decided on, each at most once, with the events for each.
-    pub streams: Vec<StreamWrite>,
+    /// The streams it was decided on, each once, and where they must be for the append to
+    /// happen. A stream that is only read may be here too; one that is written must.
+    pub expectations: Vec<(StreamId, ExpectedVersion)>,
+    /// What happened, in the order in which it enters the log; 0 to 500 events.
+    pub events: Vec<NewEvent>,
     /// The values that the streams take.
     pub claims: Vec<NewClaim>,
-}
-
-/// What is expected of one stream, and what is added to it.
-#[derive(Debug, Clone)]
-pub struct StreamWrite {
-    /// The stream.
-    pub stream: StreamId,
-    /// Where it must be for the append to happen.
-    pub expected: ExpectedVersion,
-    /// What is added; may be empty if the decision only depended on the stream.
-    pub events: Vec<NewEvent>,
 }
 
 /// Where a stream must be.
@@ -63,6 +57,8 @@ impl ExpectedVersion {
 /// One event to append.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
+    /// The stream it is added to.
+    pub stream: StreamId,
     /// Its id, for ever.
     pub id: EventId,
     /// What it says.
@@ -118,22 +114,26 @@ impl Fingerprint {
 impl Append {
     /// Refuses what could never be appended, before it costs the database anything.
     pub(crate) fn check(&self) -> Result<(), AppendError> {
-        let events = self.streams.iter().map(|write| write.events.len()).sum();
+        let events = self.events.len();
         if events > MAX_EVENTS {
             return Err(AppendError::TooManyEvents { events });
         }
-        for event in self.streams.iter().flat_map(|write| &write.events) {
+        let mut named = HashSet::with_capacity(self.expectations.len());
+        for (stream, _) in &self.expectations {
+            if !named.insert(stream) {
+                return Err(AppendError::RepeatedStream { stream: stream.clone() });
+            }
+        }
+        for event in &self.events {
             let payload_bytes = event.payload.len();
             if payload_bytes > MAX_PAYLOAD_BYTES {
                 let event_type = event.event_type.clone();
                 return Err(AppendError::PayloadTooLarge { event_type, payload_bytes });
             }
+            if !named.contains(&event.stream) {
+                return Err(AppendError::WithoutExpectation { stream: event.stream.clone() });
+            }
         }
-        let mut names: Vec<_> = self.streams.iter().map(|write| &write.stream).collect();
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(AppendError::RepeatedStream { stream: pair[0].clone() }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }

@@ -38,19 +38,19 @@ impl<'a> Parameters<'a> {
         self.causation_ids.push(append.metadata.causation_id);
         self.actors.push(&append.metadata.actor);
         self.traces.push(append.metadata.trace.as_deref());
-        for write in &append.streams {
+        for (stream, expected) in &append.expectations {
             self.expected_command.push(command);
-            self.expected_stream.push(write.stream.as_str());
-            self.expected_version.push(write.expected.encode());
-            for event in &write.events {
-                self.event_command.push(command);
-                self.event_id.push(event.id.get());
-                self.event_stream.push(write.stream.as_str());
-                self.event_type.push(&event.event_type.name);
-                self.event_schema.push(event.event_type.schema_version);
-                self.event_payload.push(&event.payload);
-                self.event_subject.push(event.subject.as_deref());
-            }
+            self.expected_stream.push(stream.as_str());
+            self.expected_version.push(expected.encode());
+        }
+        for event in &append.events {
+            self.event_command.push(command);
+            self.event_id.push(event.id.get());
+            self.event_stream.push(event.stream.as_str());
+            self.event_type.push(&event.event_type.name);
+            self.event_schema.push(event.event_type.schema_version);
+            self.event_payload.push(&event.payload);
+            self.event_subject.push(event.subject.as_deref());
         }
         for claim in &append.claims {
             self.claim_command.push(command);

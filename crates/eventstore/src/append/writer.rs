@@ -79,17 +79,11 @@ fn take_compatible(waiting: &mut Vec<Request>) -> Vec<Request> {
     let mut batch = Vec::with_capacity(waiting.len());
     let mut left = Vec::new();
     for request in waiting.drain(..) {
-        let streams = &request.append.streams;
-        let free = streams.iter().all(|write| {
-            !written.contains(&write.stream)
-                && (write.events.is_empty() || !named.contains(&write.stream))
-        });
-        for write in streams {
-            named.insert(write.stream.clone());
-            if !write.events.is_empty() {
-                written.insert(write.stream.clone());
-            }
-        }
+        let Append { expectations, events, .. } = &request.append;
+        let free = expectations.iter().all(|(stream, _)| !written.contains(stream))
+            && events.iter().all(|event| !named.contains(&event.stream));
+        named.extend(expectations.iter().map(|(stream, _)| stream.clone()));
+        written.extend(events.iter().map(|event| event.stream.clone()));
         if commands.insert(request.append.command_id) && free {
             batch.push(request);
         } else {

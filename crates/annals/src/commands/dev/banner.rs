@@ -1,5 +1,6 @@
 //! What `annals dev` tells the one who started it.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use testkit::Services;
@@ -20,7 +21,7 @@ pub(super) fn environment(config: &Config, services: &Services) -> anyhow::Resul
     let mut text = String::new();
     for (name, value) in variables {
         anyhow::ensure!(!value.contains('\''), "{name} holds a quote");
-        text.push_str(&format!("export {name}='{value}'\n"));
+        writeln!(text, "export {name}='{value}'")?;
     }
     Ok(text)
 }

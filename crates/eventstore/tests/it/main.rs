@@ -1,0 +1,14 @@
+//! The event store against a real PostgreSQL: the laws it promises, and what tries to break them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+mod append;
+mod append_only;
+mod claims;
+mod concurrency;
+mod cursors;
+mod durability;
+mod idempotence;
+mod model;
