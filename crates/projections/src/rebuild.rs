@@ -56,6 +56,7 @@ pub async fn rebuild(
     if free != Some(true) {
         return Err(RebuildError::UnderWay(projection.name));
     }
+    crate::prepare(store.pool(), &[projection]).await?;
     drop_schema(&mut connection, &shadow).await?;
     drop_schema(&mut connection, &retired).await?;
     transaction(&mut connection, async |connection| {

@@ -77,6 +77,11 @@ pub(crate) fn bin() -> PathBuf {
     annals().join("bin")
 }
 
+/// Where packages for programs in Python are kept once they were fetched.
+pub(crate) fn python() -> PathBuf {
+    annals().join("python")
+}
+
 /// `.annals` of the checkout from which this was compiled.
 fn annals() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.annals")

@@ -6,6 +6,7 @@
 //!   [`TestBroker::shared`], on servers that all tests of the process share.
 //! - A test that kills, freezes or restarts a server: [`Postgres::start_ephemeral`] and
 //!   [`Nats::start_ephemeral`].
+//! - A test that lets a program in Python have a look: [`Python::with`].
 //! - A test that waits: [`eventually()`], never a sleep.
 //!
 //! The servers are real and as durable as production, and none outlives the process that
@@ -40,6 +41,7 @@ mod database;
 mod eventually;
 mod instance;
 mod namespace;
+mod python;
 mod shared;
 
 // What the services stand on.
@@ -59,5 +61,6 @@ pub use eventually::eventually;
 pub use namespace::TestBroker;
 pub use nats::Nats;
 pub use postgres::Postgres;
+pub use python::Python;
 pub use services::{ServiceOptions, Services};
 pub use shared::{nats_url, postgres_url};

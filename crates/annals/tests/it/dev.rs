@@ -1,0 +1,125 @@
+//! `annals dev`: one command, everything, and nothing left behind.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use testkit::eventually;
+
+use crate::support::{Client, Process, annals, free_address};
+
+/// A directory for the services of one test, where no other checkout has anything.
+fn directory(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    match fs::remove_dir_all(&directory) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => panic!("{}: {error}", directory.display()),
+    }
+    directory
+}
+
+fn dev(directory: &Path) -> Command {
+    // The tests' own nats-server, so that this need not fetch one more.
+    let _shared = testkit::nats_url();
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.annals/bin");
+    let mut command = annals(&["dev"]);
+    command
+        .env("ANNALS_DIRECTORY", directory)
+        .env("PATH", format!("{}:{}", fetched.display(), env!("PATH")));
+    command
+}
+
+/// The variables of `dev.env`, as a shell reads them.
+fn variables(directory: &Path) -> HashMap<String, String> {
+    let file = directory.join("dev.env");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let script = format!(". '{}'; env", file.display());
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn listens(url: &str) -> bool {
+    let place = url.split("://").nth(1).unwrap().rsplit('@').next().unwrap();
+    let address: SocketAddr = place.split('/').next().unwrap().parse().unwrap();
+    TcpStream::connect(address).is_ok()
+}
+
+async fn services_are_gone(variables: &HashMap<String, String>) {
+    eventually(Duration::from_secs(30), "the services to be gone", async || {
+        let urls = [&variables["DATABASE_URL"], &variables["NATS_URL"]];
+        let left = urls.into_iter().find(|url| listens(url));
+        left.map_or(Ok(()), Err)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_serves_demo_data_and_stops_everything_when_told() {
+    let directory = directory("dev-stop");
+    let mut process = Process::spawn("dev", dev(&directory), free_address());
+    process.ready().await;
+    let client = Client::new(process.url(""));
+    let orders = eventually(Duration::from_secs(30), "the demo orders to be settled", async || {
+        let orders = client.all("/v1/orders").await;
+        let settled = orders.iter().filter(|order| order["status"] != "placed").count();
+        if settled == 3 { Ok(orders) } else { Err(orders) }
+    })
+    .await;
+    assert!(orders.iter().any(|order| order["status"] == "rejected"), "one of them is too large");
+    assert_eq!(client.all("/v1/products").await.len(), 5);
+
+    let told = eventually(Duration::from_secs(10), "it to tell where to look", async || {
+        let output = process.output();
+        if output.contains("Ctrl-C drains") { Ok(output) } else { Err(output) }
+    })
+    .await;
+    assert_eq!(told.matches("  curl -s http://").count(), 3, "three lines to copy: {told}");
+    let variables = variables(&directory);
+    assert_eq!(variables["ANNALS_URL"], process.url(""));
+    assert!(listens(&variables["DATABASE_URL"]) && listens(&variables["NATS_URL"]));
+
+    let mut second = Process::spawn("dev-second", dev(&directory), free_address());
+    assert_eq!(second.ended(Duration::from_secs(30)).await.code(), Some(1));
+    assert!(second.output().contains("already runs"), "{}", second.output());
+
+    process.signal(Signal::INT);
+    let status = process.ended(Duration::from_secs(30)).await;
+    assert!(status.success(), "{status}: {}", process.output());
+    assert!(!listens(&variables["DATABASE_URL"]) && !listens(&variables["NATS_URL"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_it_leaves_nothing_running_and_starts_again_with_its_data() {
+    let directory = directory("dev-kill");
+    let mut process = Process::spawn("dev-kill", dev(&directory), free_address());
+    process.ready().await;
+    let product = Client::new(process.url("")).list_product("KEPT-1", 3).await;
+    let before = variables(&directory);
+    process.kill9();
+    services_are_gone(&before).await;
+
+    // Whoever has sourced dev.env means the private services, not those of the past.
+    let mut again = dev(&directory);
+    again.env("DATABASE_URL", &before["DATABASE_URL"]).env("NATS_URL", &before["NATS_URL"]);
+    let mut process = Process::spawn("dev-again", again, free_address());
+    process.ready().await;
+    let client = Client::new(process.url(""));
+    let products = eventually(Duration::from_secs(30), "all products to be seen", async || {
+        let products = client.all("/v1/products").await;
+        if products.len() >= 6 { Ok(products) } else { Err(products) }
+    })
+    .await;
+    assert_eq!(products.len(), 6, "the demo data is there once, and what was added");
+    assert!(products.iter().any(|listed| listed["id"] == product.as_str()));
+    process.signal(Signal::TERM);
+    assert!(process.ended(Duration::from_secs(30)).await.success(), "{}", process.output());
+    services_are_gone(&variables(&directory)).await;
+}

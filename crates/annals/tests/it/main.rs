@@ -1,0 +1,10 @@
+//! The binary from outside: real processes, real PostgreSQL, real NATS, real HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+mod broker_down;
+mod command_line;
+mod dev;
+mod flow;
