@@ -1,5 +1,7 @@
 //! What is logged goes to standard error, so that standard output stays for answers.
 
+use std::io::IsTerminal as _;
+
 use crate::config::{Log, LogFormat};
 
 /// Begins to log as `log` says.

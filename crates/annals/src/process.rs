@@ -32,13 +32,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// Takes the address, reaches the database and checks its schema. Nothing works yet.
+    /// Reaches the database and checks its schema. Nothing works yet.
     ///
     /// # Errors
-    /// One sentence: the address is in use, the database cannot be reached, or its schema is not
-    /// the one of this version.
-    pub async fn prepare(config: Config) -> anyhow::Result<Self> {
-        let listener = listen(config.http.address).await?;
+    /// One sentence: the database cannot be reached, or its schema is not the one of this version.
+    pub async fn prepare(config: Config, listener: TcpListener) -> anyhow::Result<Self> {
         let pool = crate::database::connect(&config.database).await?;
         crate::database::check_schema(&pool).await?;
         projections::prepare(&pool, projections::ALL)
@@ -63,11 +61,12 @@ impl Process {
         let roles = self.config.roles.clone();
         let mut parts = Parts::new(self.store.clone());
         let mut tasks = JoinSet::new();
+        let wakeup = Wakeup::listen(self.store.pool().clone());
         if roles.contains(&Role::Projector) {
-            self.start_projector(&mut tasks, &mut parts, &stop);
+            self.start_projector(&mut tasks, &mut parts, &wakeup, &stop);
         }
         if roles.contains(&Role::Relay) {
-            self.start_relay(&mut tasks, &mut parts, &stop)?;
+            self.start_relay(&mut tasks, &mut parts, wakeup, &stop)?;
         }
         if roles.contains(&Role::Worker) {
             self.start_worker(&mut tasks, &mut parts, &stop)?;
@@ -96,9 +95,9 @@ impl Process {
         &self,
         tasks: &mut JoinSet<anyhow::Result<()>>,
         parts: &mut Parts,
+        wakeup: &Wakeup,
         stop: &CancellationToken,
     ) {
-        let wakeup = Wakeup::listen(self.store.pool().clone());
         for projection in projections::ALL {
             let worker = Worker::new(projection, self.store.clone(), wakeup.clone());
             parts.projection(projection.name, worker.status());
@@ -110,9 +109,9 @@ impl Process {
         &self,
         tasks: &mut JoinSet<anyhow::Result<()>>,
         parts: &mut Parts,
+        wakeup: Wakeup,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let wakeup = Wakeup::listen(self.store.pool().clone());
         let config = PublisherConfig {
             broker: self.config.nats.broker()?,
             namespace: self.config.nats.namespace()?,
@@ -165,7 +164,11 @@ fn spawn(tasks: &mut JoinSet<anyhow::Result<()>>, part: impl Future<Output = ()>
     });
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Takes `address`.
+///
+/// # Errors
+/// One sentence: it is in use, or cannot be listened on.
+pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
             "{address} is in use by another process: stop it, or choose another address with \

@@ -5,14 +5,16 @@
 //! caller. Both go through the same function, `eventstore.append`
 //! (docs/adr/0002-one-statement-append.md).
 
-mod outcome;
+mod error;
+pub(crate) mod receipt;
 mod request;
 mod statement;
 pub(crate) mod writer;
 
 use sqlx::PgConnection;
 
-pub use outcome::{AppendError, Receipt};
+pub use error::AppendError;
+pub use receipt::Receipt;
 pub use request::{Append, ExpectedVersion, Fingerprint, Metadata, NewClaim, NewEvent};
 
 /// Appends inside the caller's transaction, so that it commits with rows of the caller's own.

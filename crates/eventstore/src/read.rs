@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::append::{Metadata, Receipt};
+use crate::append::Metadata;
 use crate::{CommandId, EventId, EventType, Position, StreamId, StreamVersion};
 
 /// An event of the log.
@@ -167,44 +167,4 @@ pub(crate) async fn outbox(
         }),
     });
     Ok(messages.collect())
-}
-
-/// What the command `id` asked for, if it took effect.
-pub(crate) async fn fingerprint(
-    connection: &mut PgConnection,
-    id: CommandId,
-) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "SELECT fingerprint FROM eventstore.commands WHERE command_id = $1",
-        id.get()
-    )
-    .fetch_optional(connection)
-    .await
-}
-
-/// What the command `id` did, if it took effect.
-pub(crate) async fn receipt(
-    connection: &mut PgConnection,
-    id: CommandId,
-) -> Result<Option<Receipt>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"
-        SELECT c.last_position, e.stream AS "stream?", max(e.version) AS version
-        FROM eventstore.commands AS c
-        LEFT JOIN eventstore.events AS e ON e.position BETWEEN c.first_position AND c.last_position
-        WHERE c.command_id = $1
-        GROUP BY c.last_position, e.stream
-        ORDER BY e.stream
-        "#,
-        id.get(),
-    )
-    .fetch_all(connection)
-    .await?;
-    let Some(position) = rows.first().map(|row| Position::new(row.last_position)) else {
-        return Ok(None);
-    };
-    let streams = rows.into_iter().filter_map(|row| {
-        Some((StreamId::recorded(row.stream?), StreamVersion::new(row.version?)))
-    });
-    Ok(Some(Receipt { command_id: id, position, streams: streams.collect(), repeated: true }))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sqlx::{PgConnection, PgPool};
 
+use crate::append::receipt;
 use crate::append::writer::Writer;
 use crate::{
     Append, AppendError, CommandId, Fingerprint, LogId, OutboxMessage, Position, Receipt,
@@ -61,7 +62,7 @@ impl EventStore {
     /// # Errors
     /// The database cannot be reached.
     pub async fn receipt(&self, id: CommandId) -> Result<Option<Receipt>, sqlx::Error> {
-        read::receipt(&mut *self.pool.acquire().await?, id).await
+        receipt::find(&mut *self.pool.acquire().await?, id).await
     }
 
     /// The receipt of the command `id`, if it took effect and asked for the same.
@@ -76,12 +77,12 @@ impl EventStore {
     ) -> Result<Option<Receipt>, AppendError> {
         let unavailable = |source| AppendError::Unavailable { source: Arc::new(source) };
         let mut connection = self.pool.acquire().await.map_err(unavailable)?;
-        let known = read::fingerprint(&mut connection, id).await.map_err(unavailable)?;
+        let known = receipt::find_fingerprint(&mut connection, id).await.map_err(unavailable)?;
         match known {
             Some(known) if known != fingerprint.as_bytes() => {
                 Err(AppendError::OtherBody { command_id: id })
             }
-            Some(_) => read::receipt(&mut connection, id).await.map_err(unavailable),
+            Some(_) => receipt::find(&mut connection, id).await.map_err(unavailable),
             None => Ok(None),
         }
     }

@@ -12,11 +12,12 @@ use testkit::{ServiceOptions, Services};
 
 use crate::config::{Config, annals_directory};
 use crate::database;
-use crate::process::Process;
+use crate::process::{Process, listen};
 use crate::signals::stop_token;
 
 pub(super) async fn dev(mut config: Config) -> anyhow::Result<()> {
     let stop = stop_token()?;
+    let listener = listen(config.http.address).await?;
     let directory = annals_directory();
     let services = tokio::task::block_in_place(|| start_services(&config, &directory))?;
     config.database.url = Some(SecretString::from(services.database_url.clone()));
@@ -26,7 +27,7 @@ pub(super) async fn dev(mut config: Config) -> anyhow::Result<()> {
         let pool = database::connect(&config.database).await?;
         database::migrate(&pool).await?;
         pool.close().await;
-        let process = Process::prepare(config.clone()).await?;
+        let process = Process::prepare(config.clone(), listener).await?;
         demo::load(process.bus()).await?;
         let environment = banner::environment(&config, &services)?;
         let file = directory.join("dev.env");

@@ -1,7 +1,7 @@
 //! `annals serve`: the roles of this process, until it is told to stop.
 
 use crate::config::{Config, Role};
-use crate::process::Process;
+use crate::process::{Process, listen};
 use crate::signals::stop_token;
 
 pub(super) async fn serve(mut config: Config, roles: Vec<Role>) -> anyhow::Result<()> {
@@ -10,5 +10,6 @@ pub(super) async fn serve(mut config: Config, roles: Vec<Role>) -> anyhow::Resul
     }
     let stop = stop_token()?;
     tracing::warn!("there are no accounts yet: whoever reaches the listener may do everything");
-    Process::prepare(config).await?.run(stop).await
+    let listener = listen(config.http.address).await?;
+    Process::prepare(config, listener).await?.run(stop).await
 }

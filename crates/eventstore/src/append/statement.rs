@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{Append, AppendError, Receipt};
+use super::{Append, AppendError, Receipt, receipt};
 use crate::{Position, StreamId, StreamVersion};
 
 /// One array per parameter of `eventstore.append`.
@@ -128,7 +128,7 @@ pub(super) async fn append_batch(
         }
     }
     for (command_id, outcome) in repeated {
-        let known = crate::read::receipt(connection, command_id).await?;
+        let known = receipt::find(connection, command_id).await?;
         *outcome = known.map(Ok);
     }
     Ok(outcomes
@@ -142,15 +142,15 @@ fn read_outcome(slot: &mut Option<Result<Receipt, AppendError>>, append: &Append
     let command_id = append.command_id;
     let at = row.at.unwrap_or_default();
     let stream = row.stream.map(StreamId::recorded);
-    let receipt = |repeated| Receipt {
+    let with = |repeated| Receipt {
         command_id,
         position: Position::new(at),
         streams: Vec::new(),
         repeated,
     };
     match (row.outcome.as_str(), stream, slot.as_mut()) {
-        ("appended", _, None) => *slot = Some(Ok(receipt(false))),
-        ("duplicate", _, None) => *slot = Some(Ok(receipt(true))),
+        ("appended", _, None) => *slot = Some(Ok(with(false))),
+        ("duplicate", _, None) => *slot = Some(Ok(with(true))),
         ("stream", Some(stream), Some(Ok(receipt))) => {
             receipt.streams.push((stream, StreamVersion::new(at)));
             receipt.streams.sort_unstable();

@@ -1,23 +1,9 @@
-//! What becomes of an append.
+//! Why an append was not acknowledged.
 
 use std::sync::Arc;
 
 use super::request::{MAX_EVENTS, MAX_PAYLOAD_BYTES};
-use crate::{CommandId, EventType, Position, StreamId, StreamVersion};
-
-/// The proof that a command took effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// The command.
-    pub command_id: CommandId,
-    /// Where the log was when it had taken effect: a reader that has seen this position has
-    /// seen all of it.
-    pub position: Position,
-    /// The streams it wrote and the versions it brought them to, by name.
-    pub streams: Vec<(StreamId, StreamVersion)>,
-    /// Whether it had taken effect before, so that this time nothing was written.
-    pub repeated: bool,
-}
+use crate::{CommandId, EventType, StreamId, StreamVersion};
 
 /// Why an append was not acknowledged.
 #[derive(Debug, Clone, thiserror::Error)]
