@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use adapters::SystemClock;
 use api::ops::{Check, Ops, Probe};
+use application::ports::Clock as _;
 use eventstore::{Cursor, EventStore};
 use projections::worker;
-use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
-use relay::{ConsumerState, ConsumerStatus, RelayState, RelayStatus};
+use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry};
+use relay::{ConsumerState, ConsumerStatus, Namespace, RelayState, RelayStatus};
 use tokio::sync::watch;
 
 /// The parts of a process that can say how they are.
@@ -80,6 +82,7 @@ impl Parts {
     pub fn into_ops(
         mut self,
         registry: Registry,
+        namespace: Namespace,
         serves_api: bool,
     ) -> Result<Ops, prometheus::Error> {
         if serves_api {
@@ -90,9 +93,9 @@ impl Parts {
         let gauges = Gauges::register(&registry)?;
         let store = self.store;
         let refresh: api::ops::Refresh = Arc::new(move || {
-            let (store, gauges) = (store.clone(), gauges.clone());
+            let (store, gauges, namespace) = (store.clone(), gauges.clone(), namespace.clone());
             Box::pin(async move {
-                if let Err(error) = gauges.refresh(&store).await {
+                if let Err(error) = gauges.refresh(&store, &namespace).await {
                     tracing::warn!(%error, "positions could not be read for the metrics");
                 }
             })
@@ -101,44 +104,50 @@ impl Parts {
     }
 }
 
+/// Where everybody is in the log, whichever process does the work.
 #[derive(Clone)]
 struct Gauges {
     log: IntGauge,
     followers: IntGaugeVec,
     lag: IntGaugeVec,
+    relay_lag: Gauge,
 }
 
 impl Gauges {
     fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let log = IntGauge::new("annals_log_position", "Position of the last event of the log.")?;
-        let labels = &["follower"];
         let followers = IntGaugeVec::new(
-            Opts::new(
-                "annals_follower_position",
-                "Position up to which a follower has taken effect.",
-            ),
-            labels,
+            Opts::new("annals_follower_position", "Position up to which a follower has come."),
+            &["follower"],
         )?;
         let lag = IntGaugeVec::new(
-            Opts::new(
-                "annals_follower_lag_events",
-                "Events between a follower and the end of the log.",
-            ),
-            labels,
+            Opts::new("annals_projection_lag_events", "Events a projection has yet to take in."),
+            &["projection"],
+        )?;
+        let relay_lag = Gauge::new(
+            "annals_relay_lag_seconds",
+            "How long the oldest message that is not known to be in the stream has waited.",
         )?;
         registry.register(Box::new(log.clone()))?;
         registry.register(Box::new(followers.clone()))?;
         registry.register(Box::new(lag.clone()))?;
-        Ok(Self { log, followers, lag })
+        registry.register(Box::new(relay_lag.clone()))?;
+        Ok(Self { log, followers, lag, relay_lag })
     }
 
-    async fn refresh(&self, store: &EventStore) -> Result<(), sqlx::Error> {
+    async fn refresh(&self, store: &EventStore, namespace: &Namespace) -> Result<(), sqlx::Error> {
         let head = store.head().await?.get();
         self.log.set(head);
         for (name, position) in Cursor::all(store.pool()).await? {
             self.followers.with_label_values(&[&name]).set(position.get());
-            self.lag.with_label_values(&[&name]).set((head - position.get()).max(0));
+            if let Some(projection) = name.strip_prefix("projection:") {
+                let lag = (head - position.get()).max(0);
+                self.lag.with_label_values(&[projection]).set(lag);
+            }
         }
+        let oldest = relay::oldest_unpublished(store, namespace).await?;
+        let waited = oldest.map(|(_, since)| SystemClock.now() - since);
+        self.relay_lag.set(waited.map_or(0.0, |waited| waited.as_seconds_f64().max(0.0)));
         Ok(())
     }
 }

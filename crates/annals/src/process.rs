@@ -144,7 +144,11 @@ impl Process {
     fn router(&self, parts: Parts, serves_api: bool) -> anyhow::Result<Router> {
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry)?;
-        let ops = api::ops::router(parts.into_ops(registry, serves_api)?);
+        let ops = api::ops::router(parts.into_ops(
+            registry,
+            self.config.nats.namespace()?,
+            serves_api,
+        )?);
         if !serves_api {
             return Ok(ops);
         }
