@@ -10,12 +10,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectError, ConnectOptions, Event, ServerAddr};
+use percent_encoding::percent_decode_str;
 use tokio_util::sync::CancellationToken;
 
 /// How long an answer of the broker is waited for.
 pub(crate) const ANSWER: Duration = Duration::from_secs(5);
 
-/// Where NATS is: one address, or several separated by commas.
+/// Where NATS is: one address, or several separated by commas. The first that holds
+/// `user:password@` or `token@` says who connects.
 #[derive(Clone)]
 pub struct Broker {
     servers: Vec<ServerAddr>,
@@ -71,11 +73,25 @@ pub(crate) struct Connection {
 }
 
 impl Broker {
+    /// What the first address that names a user says: `user:password@`, or `token@`.
+    ///
+    /// The client itself takes no notice of it.
+    fn credentials(&self) -> ConnectOptions {
+        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let named = self.servers.iter().find_map(|server| Some((server.username()?, server)));
+        match named.map(|(user, server)| (plain(user), server.password().map(plain))) {
+            None => ConnectOptions::new(),
+            Some((user, Some(password))) => ConnectOptions::with_user_and_password(user, password),
+            Some((token, None)) => ConnectOptions::with_token(token),
+        }
+    }
+
     /// Connects once; does not retry.
     pub(crate) async fn connect(&self, name: &str) -> Result<Connection, ConnectError> {
         let lost = CancellationToken::new();
         let on_event = lost.clone();
-        let client = ConnectOptions::new()
+        let client = self
+            .credentials()
             .name(name)
             .connection_timeout(ANSWER)
             .request_timeout(Some(ANSWER))

@@ -43,6 +43,8 @@ pub struct Nats {
     home: PathBuf,
     log: PathBuf,
     port: u16,
+    /// A line of the configuration: who may connect, if not everybody.
+    authorization: Option<String>,
     lifeline: Option<Lifeline>,
     instance: Option<Instance>,
 }
@@ -76,8 +78,15 @@ impl Nats {
         let last_port_file = home.join("port");
         let last_port =
             fs::read_to_string(&last_port_file).ok().and_then(|text| text.trim().parse().ok());
-        let mut nats =
-            Self { program, home, log: site.log.clone(), port: 0, lifeline: None, instance: None };
+        let mut nats = Self {
+            program,
+            home,
+            log: site.log.clone(),
+            port: 0,
+            authorization: None,
+            lifeline: None,
+            instance: None,
+        };
         nats.launch(Wanted::Preferably(last_port))?;
         let _ = fs::write(last_port_file, format!("{}\n", nats.port));
         Ok(nats)
@@ -139,6 +148,18 @@ impl Nats {
         self.launch(Wanted::Exactly(self.port))
     }
 
+    /// Starts the server again, now for clients that know this name and password only;
+    /// [`Nats::url`] does not hold them.
+    ///
+    /// # Errors
+    /// It did not stop, or does not start.
+    pub fn require(&mut self, user: &str, password: &str) -> Result<(), Error> {
+        let (user, password) = (quoted(user), quoted(password));
+        self.authorization =
+            Some(format!("authorization {{ user: {user}, password: {password} }}\n"));
+        self.restart()
+    }
+
     /// Stops the server for good.
     ///
     /// # Errors
@@ -180,9 +201,11 @@ impl Nats {
              server_name: {server_name}\n\
              listen: \"127.0.0.1:{port}\"\n\
              pid_file: {pid_file}\n\
-             jetstream {{ store_dir: {store} }}\n",
-            pid_file = quoted(&pid_file(&self.home)),
-            store = quoted(&self.store()),
+             jetstream {{ store_dir: {store} }}\n\
+             {authorization}",
+            authorization = self.authorization.as_deref().unwrap_or_default(),
+            pid_file = quoted(&pid_file(&self.home).to_string_lossy()),
+            store = quoted(&self.store().to_string_lossy()),
         );
         fs::write(&path, config).doing("write", &path)?;
         let mut lifeline = Lifeline::spawn(Service {
@@ -235,10 +258,10 @@ fn pid_file(home: &Path) -> PathBuf {
     home.join("nats.pid")
 }
 
-/// A path as a string of the configuration language.
-fn quoted(path: &Path) -> String {
-    let path = path.display().to_string().replace('\\', r"\\").replace('"', "\\\"");
-    format!("\"{path}\"")
+/// A string of the configuration language.
+fn quoted(text: &str) -> String {
+    let text = text.replace('\\', r"\\").replace('"', "\\\"");
+    format!("\"{text}\"")
 }
 
 /// The `INFO` line with which a server greets each connection.

@@ -5,6 +5,7 @@
 mod broker;
 mod consumers;
 mod contract;
+mod credentials;
 mod doubt;
 mod effects;
 mod outage;
