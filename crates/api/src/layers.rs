@@ -130,10 +130,70 @@ fn chain(cause: &Cause) -> String {
 }
 
 async fn deadline(State(deadline): State<Duration>, request: Request, next: Next) -> Response {
+    let detail = if request.method().is_safe() {
+        "Nothing was changed."
+    } else {
+        "A command may still take effect."
+    };
     match tokio::time::timeout(deadline, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            Problem::new(Code::DeadlineExceeded, "A command may still take effect.").into_response()
+        Err(_) => Problem::new(Code::DeadlineExceeded, detail).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use axum::body::{Body, to_bytes};
+    use axum::routing::get;
+    use prometheus::Registry;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counted(AtomicU64);
+
+    impl IdSource for Counted {
+        fn next(&self) -> Uuid {
+            Uuid::from_u128(self.0.fetch_add(1, Ordering::Relaxed).into())
         }
+    }
+
+    async fn answer(routes: Router, deadline: Duration) -> (Response, String) {
+        let metrics = HttpMetrics::register(&Registry::new()).unwrap();
+        let limits = Limits { body_bytes: 1_000, deadline };
+        let service = wrap(routes, Arc::new(Counted::default()), &metrics, limits);
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let mut response = service.oneshot(request).await.unwrap();
+        let body = std::mem::take(response.body_mut());
+        let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().into()).unwrap();
+        let status = response.status();
+        let counter = metrics.requests.with_label_values(&["GET", "/", status.as_str()]);
+        assert_eq!(counter.get(), 1, "counted like any other");
+        (response, text)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing_of_it() {
+        async fn panics() -> Response {
+            panic!("secret")
+        }
+        let panicking = Router::new().route("/", get(panics));
+        let (response, text) = answer(panicking, Duration::from_mins(1)).await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert!(response.headers().contains_key(X_REQUEST_ID));
+        assert!(text.contains(r#""code":"internal""#), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_never_ends_is_cut_off_at_the_deadline() {
+        let endless = Router::new().route("/", get(std::future::pending::<Response>));
+        let (response, text) = answer(endless, Duration::from_millis(1)).await;
+        assert_eq!(response.status(), 503);
+        assert!(text.contains(r#""code":"deadline-exceeded""#), "{text}");
     }
 }

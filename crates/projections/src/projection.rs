@@ -70,18 +70,18 @@ impl Projection {
         format!("projection:{}", self.schema_name())
     }
 
-    /// Takes effect of `events` on the tables in `schema`, in the caller's transaction.
+    /// Takes effect of `entries` on the tables in `schema`, in the caller's transaction.
     pub(crate) async fn apply_to(
         &self,
         connection: &mut PgConnection,
         schema: &str,
-        events: Vec<RecordedEvent>,
+        entries: &[Entry],
     ) -> Result<(), ApplyError> {
-        let Some(to) = events.last().map(|event| event.position) else { return Ok(()) };
-        let entries = events.into_iter().map(Entry::read).collect::<Result<Vec<_>, _>>()?;
+        let Some(last) = entries.last() else { return Ok(()) };
+        let to = last.recorded.position;
         let database = |source| ApplyError::Database { to, source };
         search(connection, schema).await.map_err(database)?;
-        (self.apply)(connection, &entries).await.map_err(database)
+        (self.apply)(connection, entries).await.map_err(database)
     }
 
     /// Makes its tables in a new `schema`.
@@ -99,7 +99,7 @@ impl Projection {
 }
 
 impl Entry {
-    fn read(recorded: RecordedEvent) -> Result<Self, ApplyError> {
+    pub(crate) fn read(recorded: RecordedEvent) -> Result<Self, ApplyError> {
         let event_type = &recorded.event_type;
         let event = Event::decode(&event_type.name, event_type.schema_version, &recorded.payload);
         match event {

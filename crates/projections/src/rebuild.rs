@@ -1,14 +1,14 @@
 //! Makes a read model anew from the log, beside the live one, and switches to it.
 //!
 //! The shadow is filled while the live model serves and follows. The switch is one short
-//! transaction: it holds the cursor still, brings the shadow level with it, renames the two
-//! schemas and moves the cursor to the shadow's position under a new epoch. No query sees an
+//! transaction: it holds the cursor still, brings the shadow to the end of the log, renames the
+//! two schemas and moves the cursor to the shadow's position under a new epoch. No query sees an
 //! empty or a half-built model, and none waits: renaming takes no lock on the tables.
 
 use eventstore::{EventStore, Position};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::{ApplyError, Projection};
+use crate::{ApplyError, Entry, Projection};
 
 /// Most events of one batch.
 const BATCH: u16 = 1_000;
@@ -99,7 +99,8 @@ async fn fill(
         Some(last) if events.len() == usize::from(BATCH) => last.position,
         _ => to,
     };
-    projection.apply_to(connection, schema, events).await?;
+    let entries = events.into_iter().map(Entry::read).collect::<Result<Vec<_>, _>>()?;
+    projection.apply_to(connection, schema, &entries).await?;
     Ok(reached)
 }
 
@@ -110,15 +111,17 @@ async fn switch(
     mut position: Position,
 ) -> Result<Position, RebuildError> {
     let name = projection.cursor_name();
-    let followed = sqlx::query_scalar!(
+    sqlx::query_scalar!(
         "SELECT position FROM eventstore.cursors WHERE name = $1 FOR UPDATE",
         name,
     )
     .fetch_optional(&mut *connection)
     .await?;
-    let level = position.max(Position::new(followed.unwrap_or_default()));
-    while position < level {
-        position = fill(connection, projection, shadow, position, level).await?;
+    // At or beyond the cursor, which is held still: what was seen stays seen. A model that fell
+    // behind, or that nobody follows, does not hold the new one back.
+    let head = EventStore::head_in(connection).await?;
+    while position < head {
+        position = fill(connection, projection, shadow, position, head).await?;
     }
     let rename =
         format!("ALTER SCHEMA {live} RENAME TO {retired}; ALTER SCHEMA {shadow} RENAME TO {live}");

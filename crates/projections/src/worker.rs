@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ApplyError, Projection};
+use crate::{ApplyError, Entry, Projection};
 
 /// Most events of one batch.
 const BATCH: u16 = 500;
@@ -126,13 +126,13 @@ impl Worker {
         tracing::info!(cursor.position = %cursor.position(), cursor.epoch = cursor.epoch(), "following the log");
         let mut renewed = Instant::now();
         while !stop.is_cancelled() {
-            if self.advance(cursor).await? {
+            let advanced = self.advance(cursor).await?;
+            *attempts = 0;
+            self.status.send_replace(Status::Following);
+            if advanced {
                 renewed = Instant::now();
-                *attempts = 0;
-                self.status.send_replace(Status::Following);
                 continue;
             }
-            self.status.send_replace(Status::Following);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.wakeup.wait() => {}
@@ -154,13 +154,27 @@ impl Worker {
         }
         let reads = Some(self.projection.reads);
         let events = self.store.read_log(from, head, reads, BATCH).await?;
-        let to = match events.last() {
+        let mut to = match events.last() {
             Some(last) if events.len() == usize::from(BATCH) => last.position,
             _ => head,
         };
+        let mut entries = Vec::with_capacity(events.len());
+        for recorded in events {
+            let before = Position::new(recorded.position.get() - 1);
+            match Entry::read(recorded) {
+                Ok(entry) => entries.push(entry),
+                Err(error) if before <= from => return Err(error.into()),
+                // What comes before an event that cannot be read takes effect first.
+                Err(_) => {
+                    to = before;
+                    break;
+                }
+            }
+        }
         let mut transaction = self.store.pool().begin().await?;
         cursor.advance(&mut transaction, to).await?;
-        self.projection.apply_to(&mut transaction, &self.projection.schema_name(), events).await?;
+        let schema = self.projection.schema_name();
+        self.projection.apply_to(&mut transaction, &schema, &entries).await?;
         transaction.commit().await?;
         cursor.committed(to);
         Ok(true)

@@ -4,36 +4,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use testkit::eventually;
 
-use crate::support::{Client, Process, annals, free_address};
-
-/// A directory for the services of one test, where no other checkout has anything.
-fn directory(name: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    match fs::remove_dir_all(&directory) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => panic!("{}: {error}", directory.display()),
-    }
-    directory
-}
-
-fn dev(directory: &Path) -> Command {
-    // The tests' own nats-server, so that this need not fetch one more.
-    let _shared = testkit::nats_url();
-    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.annals/bin");
-    let mut command = annals(&["dev"]);
-    command
-        .env("ANNALS_DIRECTORY", directory)
-        .env("PATH", format!("{}:{}", fetched.display(), env!("PATH")));
-    command
-}
+use crate::support::{Client, Process, dev, free_address, fresh_directory};
 
 /// The variables of `dev.env`, as a shell reads them.
 fn variables(directory: &Path) -> HashMap<String, String> {
@@ -63,7 +41,7 @@ async fn services_are_gone(variables: &HashMap<String, String>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_serves_demo_data_and_stops_everything_when_told() {
-    let directory = directory("dev-stop");
+    let directory = fresh_directory("dev-stop");
     let mut process = Process::spawn("dev", dev(&directory), free_address());
     process.ready().await;
     let client = Client::new(process.url(""));
@@ -98,7 +76,7 @@ async fn it_serves_demo_data_and_stops_everything_when_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_it_leaves_nothing_running_and_starts_again_with_its_data() {
-    let directory = directory("dev-kill");
+    let directory = fresh_directory("dev-kill");
     let mut process = Process::spawn("dev-kill", dev(&directory), free_address());
     process.ready().await;
     let product = Client::new(process.url("")).list_product("KEPT-1", 3).await;

@@ -7,4 +7,5 @@ mod support;
 mod broker_down;
 mod command_line;
 mod dev;
+mod documents;
 mod flow;

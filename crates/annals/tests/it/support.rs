@@ -5,7 +5,7 @@ mod process;
 mod subscriber;
 
 pub(crate) use client::Client;
-pub(crate) use process::{Process, annals, free_address};
+pub(crate) use process::{Process, annals, dev, free_address, fresh_directory};
 pub(crate) use subscriber::{Received, Subscriber};
 
 use sqlx::migrate::Migrator;

@@ -6,14 +6,13 @@ use sqlx::PgPool;
 
 use super::OrderBody;
 use crate::page::{PageBody, PageQuery};
-use crate::params::Query;
 use crate::problem::Problem;
 
 pub(super) async fn browse(
     State(queries): State<PgPool>,
-    Query(query): Query<PageQuery>,
+    PageQuery { limit, after }: PageQuery,
 ) -> Result<Json<PageBody<OrderBody>>, Problem> {
-    let page = projections::orders::list(&queries, query.after()?, query.limit()?).await?;
+    let page = projections::orders::list(&queries, after, limit).await?;
     let items = page.orders.into_iter().map(OrderBody::from).collect();
     Ok(Json(PageBody::new(items, page.next)))
 }

@@ -4,10 +4,11 @@ use application::CommandBus;
 use application::ordering::PlaceOrder;
 use axum::extract::State;
 use domain::ids::OrderId;
-use domain::ordering::RequestedLines;
-use serde::Deserialize;
+use domain::ordering::{RequestedLine, RequestedLines};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
-use crate::body::Body;
+use crate::body::{Body, Object};
 use crate::created::Created;
 use crate::origin::CommandOrigin;
 use crate::problem::Problem;
@@ -15,7 +16,14 @@ use crate::problem::Problem;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Request {
+    #[serde(deserialize_with = "lines")]
     lines: RequestedLines,
+}
+
+fn lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RequestedLines, D::Error> {
+    let lines = Vec::<Object<RequestedLine>>::deserialize(deserializer)?;
+    let lines: Vec<_> = lines.into_iter().map(|Object(line)| line).collect();
+    lines.try_into().map_err(D::Error::custom)
 }
 
 pub(super) async fn place(

@@ -66,6 +66,9 @@ impl From<AppendError> for Problem {
             AppendError::Unconfirmed { .. } => {
                 Self::new(Code::Unconfirmed, "The change may have been made.").because(error)
             }
+            AppendError::Refused { ref source } if is_unavailable(source) => {
+                Self::new(Code::DatabaseUnavailable, "Nothing was changed.").because(error)
+            }
             AppendError::RepeatedStream { .. }
             | AppendError::WithoutExpectation { .. }
             | AppendError::Refused { .. } => internal().because(error),
@@ -75,15 +78,7 @@ impl From<AppendError> for Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        let unreachable = match &error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-            // 57P: the server shuts down or starts up; 53: it lacks connections or memory; 08: the line broke.
-            sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-                ["57P", "53", "08"].iter().any(|class| code.starts_with(class))
-            }),
-            _ => false,
-        };
-        if unreachable {
+        if is_unavailable(&error) {
             Self::new(Code::DatabaseUnavailable, "Nothing was changed.").because(error)
         } else {
             internal().because(error)
@@ -91,9 +86,19 @@ impl From<sqlx::Error> for Problem {
     }
 }
 
+/// Whether the same may work in a moment, although nothing is wrong with this service.
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        // 57P: the server shuts down or starts up; 53: it lacks connections, memory or disk space;
+        // 08: the line broke; 25006: it takes no writes, as a replica does.
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            ["57P", "53", "08", "25006"].iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    }
+}
+
 fn internal() -> Problem {
-    Problem::new(
-        Code::Internal,
-        "The request could not be handled. Nothing more is known to the client.",
-    )
+    Problem::new(Code::Internal, "The request could not be handled.")
 }

@@ -6,14 +6,13 @@ use sqlx::PgPool;
 
 use super::ProductBody;
 use crate::page::{PageBody, PageQuery};
-use crate::params::Query;
 use crate::problem::Problem;
 
 pub(super) async fn browse(
     State(queries): State<PgPool>,
-    Query(query): Query<PageQuery>,
+    PageQuery { limit, after }: PageQuery,
 ) -> Result<Json<PageBody<ProductBody>>, Problem> {
-    let page = projections::products::list(&queries, query.after()?, query.limit()?).await?;
+    let page = projections::products::list(&queries, after, limit).await?;
     let items = page.products.into_iter().map(ProductBody::from).collect();
     Ok(Json(PageBody::new(items, page.next)))
 }

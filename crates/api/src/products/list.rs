@@ -7,7 +7,7 @@ use domain::ids::ProductId;
 use domain::values::{Money, ProductName, Sku, StockLevel};
 use serde::Deserialize;
 
-use crate::body::Body;
+use crate::body::{Body, Object};
 use crate::created::Created;
 use crate::origin::CommandOrigin;
 use crate::problem::Problem;
@@ -17,7 +17,7 @@ use crate::problem::Problem;
 pub(super) struct Request {
     sku: Sku,
     name: ProductName,
-    price: Money,
+    price: Object<Money>,
     stock: StockLevel,
 }
 
@@ -26,7 +26,7 @@ pub(super) async fn list(
     CommandOrigin(origin): CommandOrigin,
     Body(request): Body<Request>,
 ) -> Result<Created<ProductId>, Problem> {
-    let Request { sku, name, price, stock } = request;
+    let Request { sku, name, price: Object(price), stock } = request;
     let command = ListProduct { sku, name, price, stock };
     let (id, receipt) = bus.list_product(&origin, command).await?;
     Ok(Created { collection: "/v1/products", id, receipt })

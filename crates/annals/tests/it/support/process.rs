@@ -21,6 +21,29 @@ pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// A directory for the services of one test, where no other checkout has anything.
+pub(crate) fn fresh_directory(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    match fs::remove_dir_all(&directory) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => panic!("{}: {error}", directory.display()),
+    }
+    directory
+}
+
+/// `annals dev` with its services under `directory`.
+pub(crate) fn dev(directory: &Path) -> Command {
+    // The tests' own nats-server, so that this need not fetch one more.
+    let _shared = testkit::nats_url();
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.annals/bin");
+    let mut command = annals(&["dev"]);
+    command
+        .env("ANNALS_DIRECTORY", directory)
+        .env("PATH", format!("{}:{}", fetched.display(), env!("PATH")));
+    command
+}
+
 /// A process that is killed when dropped; what it writes is kept.
 pub(crate) struct Process {
     child: Child,

@@ -1,0 +1,159 @@
+//! What the documents say is so: the tour works as written, links lead somewhere, tests that are
+//! named exist, and tables are complete.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::support::{Process, dev, free_address, fresh_directory};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// Every document: the Markdown files of the root, of `docs` and of the crates.
+fn documents() -> Vec<PathBuf> {
+    let mut folders = vec![root(), root().join("docs"), root().join("docs/adr")];
+    let crates = root().join("crates").read_dir().unwrap();
+    folders.extend(crates.map(|entry| entry.unwrap().path()));
+    let entries = folders.iter().flat_map(|folder| folder.read_dir().unwrap());
+    let files = entries.map(|entry| entry.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|end| end == "md")).collect()
+}
+
+/// The targets of Markdown links that are not elsewhere.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://") && !target.starts_with('#'))
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in links(&text) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = document.parent().unwrap().join(file);
+            assert!(target.exists(), "{} links to {link}", document.display());
+            if !anchor.is_empty() {
+                let headings = fs::read_to_string(&target).unwrap();
+                let mut headings = headings.lines().filter(|line| line.starts_with('#')).map(slug);
+                assert!(
+                    headings.any(|slug| slug == anchor),
+                    "{} links to {link}",
+                    document.display()
+                );
+            }
+        }
+    }
+}
+
+/// A heading as an anchor.
+fn slug(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+#[test]
+fn the_tests_of_the_laws_exist() {
+    let readme = read("README.md");
+    let mut named = 0;
+    for row in readme.lines().filter(|line| line.starts_with("| ") && line.contains("/tests")) {
+        let tests = row.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap();
+        for part in tests.split(';') {
+            let file = links(part).next().unwrap_or_else(|| panic!("a file in {part:?}"));
+            let code = read(file);
+            let functions = part.rsplit(") ").next().unwrap().split('`').skip(1).step_by(2);
+            for name in functions {
+                assert!(code.contains(&format!("fn {name}(")), "{file} has no test {name}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 15, "the table is read as it is written: {named}");
+}
+
+#[test]
+fn every_problem_is_documented() {
+    let text = read("docs/problems.md");
+    for code in api::problem::Code::ALL {
+        let entry = code.entry();
+        let row =
+            format!("| `{}` | {} | {} | {} |", entry.code, entry.status, entry.title, entry.remedy);
+        assert!(text.contains(&row), "docs/problems.md lacks: {row}");
+    }
+}
+
+#[test]
+fn every_setting_is_documented() {
+    let text = read("docs/configuration.md");
+    let defaults: toml::Table =
+        toml::from_str(&read("crates/annals/src/config/defaults.toml")).unwrap();
+    let mut keys = vec!["database.url".to_owned(), "nats.url".to_owned()];
+    for (name, value) in &defaults {
+        match value.as_table() {
+            Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
+            None => keys.push(name.clone()),
+        }
+    }
+    for key in keys {
+        assert!(text.contains(&format!("`{key}`")), "docs/configuration.md lacks {key}");
+    }
+}
+
+#[test]
+fn every_public_message_is_documented() {
+    let text = read("docs/messages.md");
+    for message in domain::Message::types() {
+        assert!(text.contains(&format!("`{message}`")), "docs/messages.md lacks {message}");
+        let golden = read(&format!("crates/domain/tests/golden/messages/{message}.json"));
+        assert!(text.contains(golden.trim()), "docs/messages.md has another example of {message}");
+    }
+}
+
+/// What stands between the marks of the tour, as one script.
+fn tour() -> String {
+    let readme = read("README.md");
+    let blocks = readme.split("<!-- tour -->").skip(1);
+    let blocks = blocks.map(|rest| rest.split("<!-- /tour -->").next().unwrap());
+    let code = blocks.map(|block| block.trim().trim_start_matches("```sh").trim_end_matches("```"));
+    code.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tour_works_as_written() {
+    let directory = fresh_directory("documents-tour");
+    let mut process = Process::spawn("tour", dev(&directory), free_address());
+    process.ready().await;
+    let script = format!("set -e -o pipefail\n. '{}/dev.env'\n{}", directory.display(), tour());
+    // The tour calls the binary where `make run` puts it; these tests know where it is.
+    let script = script.replace("target/debug/annals", env!("CARGO_BIN_EXE_annals"));
+    let toured = tokio::task::block_in_place(|| {
+        Command::new("timeout").args(["240", "bash", "-c", &script]).current_dir(root()).output()
+    })
+    .unwrap();
+    let told = String::from_utf8_lossy(&toured.stdout);
+    assert!(toured.status.success(), "{told}{}", String::from_utf8_lossy(&toured.stderr));
+    for seen in [
+        "\"status\":\"confirmed\"",
+        "\"shortages\"",
+        "idempotency-replayed: true",
+        "idempotency-key-reused",
+        "/lines/0/quantity",
+        "annals.ordering.order-confirmed.v1",
+        "rebuilt orders",
+        "\"ready\":true",
+        "annals_log_position",
+    ] {
+        assert!(told.contains(seen), "the tour shows {seen}: {told}");
+    }
+    process.signal(Signal::INT);
+    assert!(process.ended(std::time::Duration::from_secs(30)).await.success());
+}

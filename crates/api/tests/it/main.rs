@@ -1,0 +1,15 @@
+//! The router, called in process over a real database. Answers are compared whole.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+mod bodies;
+mod catalogue;
+mod commands;
+mod headers;
+mod hostile;
+mod ops;
+mod outage;
+mod parameters;
+mod routes;

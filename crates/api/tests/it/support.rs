@@ -1,0 +1,252 @@
+//! The service in process: fixed clock, counted ids, so that answers compare whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use api::{ApiState, HttpMetrics, Limits};
+use application::CommandBus;
+use application::ports::{Clock, IdSource};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, header};
+use chrono::{DateTime, Utc};
+use eventstore::{Cursor, EventStore, Wakeup};
+use projections::worker::Worker;
+use prometheus::{Registry, TextEncoder};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use testkit::{Postgres, TestDatabase, eventually};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use uuid::Uuid;
+
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// Longer than anything takes that works.
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+
+pub(crate) const BODY_BYTES: usize = 256 * 1024;
+
+/// It is always the same moment.
+struct FixedClock;
+
+impl Clock for FixedClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(1_767_323_045_678).unwrap()
+    }
+}
+
+/// The same ids in every run, in the form of a UUIDv7.
+#[derive(Default)]
+struct CountedIds(AtomicU64);
+
+impl IdSource for CountedIds {
+    fn next(&self) -> Uuid {
+        let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        Uuid::from_u128(0x019b_0000_0000_7000_8000_0000_0000_0000 + u128::from(number))
+    }
+}
+
+pub(crate) struct TestApp {
+    database: TestDatabase,
+    store: EventStore,
+    router: Router,
+    registry: Registry,
+}
+
+impl TestApp {
+    pub(crate) async fn new() -> Self {
+        Self::with_deadline(Duration::from_mins(1)).await
+    }
+
+    pub(crate) async fn with_deadline(deadline: Duration) -> Self {
+        let database = TestDatabase::create(&MIGRATOR).await;
+        let pool = database.pool();
+        Self::of(database, pool, deadline).await
+    }
+
+    /// On a server that the test may kill; requests do not wait long for it.
+    pub(crate) async fn on(postgres: &Postgres) -> Self {
+        let database = TestDatabase::create_on(postgres, &MIGRATOR).await;
+        let pool = sqlx::postgres::PgPoolOptions::new()
+            .acquire_timeout(Duration::from_millis(300))
+            .connect_lazy(database.url())
+            .unwrap();
+        Self::of(database, pool, Duration::from_mins(1)).await
+    }
+
+    async fn of(database: TestDatabase, pool: PgPool, deadline: Duration) -> Self {
+        // The first connection may take longer than a request would wait.
+        let store =
+            eventually(LIMIT, "the log to open", async || EventStore::open(pool.clone()).await)
+                .await;
+        projections::prepare(&database.pool(), projections::ALL).await.unwrap();
+        let ids = Arc::new(CountedIds::default());
+        let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
+        let registry = Registry::new();
+        let metrics = HttpMetrics::register(&registry).unwrap();
+        let limits = Limits { body_bytes: BODY_BYTES, deadline };
+        let router = api::router(ApiState { bus, queries: pool, ids }, &metrics, limits);
+        Self { database, store, router, registry }
+    }
+
+    pub(crate) fn pool(&self) -> PgPool {
+        self.database.pool()
+    }
+
+    pub(crate) async fn get(&self, address: &str) -> Answer {
+        self.send(Request::get(address).body(Body::empty()).unwrap()).await
+    }
+
+    /// Posts `body` as JSON.
+    pub(crate) async fn post(&self, address: &str, body: impl Into<Body>) -> Answer {
+        self.send(post(address, body)).await
+    }
+
+    /// Posts `body` as JSON, under an idempotency key.
+    pub(crate) async fn post_as(&self, key: &str, address: &str, body: impl Into<Body>) -> Answer {
+        let mut request = post(address, body);
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        self.send(request).await
+    }
+
+    /// Sends any request. Its id is fixed unless it has one.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
+        let fixed = "00000000-0000-7000-8000-0000000000ff".parse().unwrap();
+        request.headers_mut().entry("x-request-id").or_insert(fixed);
+        self.send_bare(request).await
+    }
+
+    pub(crate) async fn send_bare(&self, request: Request<Body>) -> Answer {
+        Answer::of(self.router.clone(), request).await
+    }
+
+    /// Lists a product and answers with its id.
+    pub(crate) async fn list(&self, sku: &str, amount: i64, currency: &str) -> String {
+        let answer = self.post("/v1/products", product(sku, amount, currency)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Brings the read models to the end of the log.
+    pub(crate) async fn project(&self) {
+        let head = self.store.head().await.unwrap();
+        for projection in projections::ALL {
+            let stop = CancellationToken::new();
+            let wakeup = Wakeup::listen(self.pool());
+            let worker = Worker::new(projection, self.store.clone(), wakeup);
+            let task = tokio::spawn(worker.run(stop.clone()));
+            eventually(LIMIT, "the projection to catch up", || async {
+                let position = Cursor::peek(self.store.pool(), &projection.cursor_name()).await;
+                let position = position.unwrap().unwrap_or_default();
+                if position == head { Ok(()) } else { Err(position) }
+            })
+            .await;
+            stop.cancel();
+            task.await.unwrap();
+        }
+    }
+
+    pub(crate) async fn log_length(&self) -> i64 {
+        self.store.head().await.unwrap().get()
+    }
+
+    /// What is measured of HTTP.
+    pub(crate) fn metrics(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
+    }
+}
+
+pub(crate) fn post(address: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::post(address)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body.into())
+        .unwrap()
+}
+
+pub(crate) fn request(method: Method, address: &str) -> Request<Body> {
+    Request::builder().method(method).uri(address).body(Body::empty()).unwrap()
+}
+
+pub(crate) fn product(sku: &str, amount: i64, currency: &str) -> String {
+    let price = serde_json::json!({"amount": amount, "currency": currency});
+    serde_json::json!({"sku": sku, "name": "Mug", "price": price, "stock": 5}).to_string()
+}
+
+pub(crate) fn order(lines: &[(&str, i64)]) -> String {
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(product, quantity)| serde_json::json!({"product_id": product, "quantity": quantity}))
+        .collect();
+    serde_json::json!({"lines": lines}).to_string()
+}
+
+/// What a client gets.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) async fn of(router: Router, request: Request<Body>) -> Self {
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let mut headers: BTreeMap<_, _> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect();
+        headers.remove("content-length");
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.into()).unwrap();
+        if status >= 500 {
+            tells_nothing(&text);
+        }
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Self { status, headers, body }
+    }
+
+    /// The code of the problem it is.
+    pub(crate) fn code(&self) -> &str {
+        let kind = self.headers.get("content-type").map(String::as_str);
+        assert_eq!(kind, Some("application/problem+json"), "{self:?}");
+        self.body["code"].as_str().unwrap()
+    }
+}
+
+/// What goes wrong inside stays inside.
+fn tells_nothing(text: &str) {
+    for inside in [
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "relation",
+        "eventstore",
+        "orders_v1",
+        "products_v1",
+        "sqlx",
+        "pool",
+        "127.0.0.1",
+        "os error",
+        "connection",
+        "panicked",
+        ".rs",
+        "advisory",
+    ] {
+        assert!(!text.contains(inside), "{inside:?} in {text}");
+    }
+}
+
+/// One request of a table of them, and its answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Case {
+    pub(crate) what: String,
+    pub(crate) sent: String,
+    pub(crate) answer: Answer,
+}

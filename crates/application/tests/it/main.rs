@@ -1,0 +1,11 @@
+//! The command bus against a real log.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+mod catalog;
+mod idempotence;
+mod ordering;
+mod oversell;
+mod policies;

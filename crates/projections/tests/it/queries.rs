@@ -1,0 +1,114 @@
+//! What can be asked of the read models.
+
+use domain::ids::{OrderId, ProductId};
+use projections::{orders, products};
+
+use crate::history::History;
+use crate::support::{World, id};
+
+#[tokio::test]
+async fn what_is_not_there_is_none() {
+    let world = World::new().await;
+    let pool = world.pool();
+    assert!(orders::get(&pool, OrderId::new(id())).await.unwrap().is_none());
+    assert!(products::get(&pool, ProductId::new(id())).await.unwrap().is_none());
+    let page = orders::list(&pool, None, 10).await.unwrap();
+    assert!(page.orders.is_empty() && page.next.is_none());
+    let page = products::list(&pool, None, 10).await.unwrap();
+    assert!(page.products.is_empty() && page.next.is_none());
+}
+
+#[tokio::test]
+async fn products_come_page_by_page_in_the_order_they_were_listed() {
+    let world = World::new().await;
+    let workers = world.follow_all();
+    let mut history = History::default();
+    for stock in 0..5 {
+        history.list(&world, stock).await;
+    }
+    world.all_catch_up().await;
+    let pool = world.pool();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = products::list(&pool, after, 2).await.unwrap();
+        seen.extend(page.products.iter().map(|product| (product.id, product.available)));
+        if seen.len() == 2 {
+            // Listed while somebody turns pages: it comes last.
+            history.list(&world, 5).await;
+            world.all_catch_up().await;
+        }
+        after = page.next;
+        if after.is_none() {
+            assert_eq!(page.products.len(), 2, "a full page can be the last one");
+            break;
+        }
+    }
+    let listed: Vec<_> = history.products.iter().copied().zip(0_i64..).collect();
+    assert_eq!(seen, listed);
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn orders_come_page_by_page_the_newest_first() {
+    let world = World::new().await;
+    let workers = world.follow_all();
+    let mut history = History::default();
+    history.list(&world, 100).await;
+    for quantity in 1..=5 {
+        history.place(&world, &[(0, quantity)]).await;
+    }
+    world.all_catch_up().await;
+    let pool = world.pool();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = orders::list(&pool, after, 2).await.unwrap();
+        seen.extend(page.orders.iter().map(|order| order.id));
+        // Placed and settled while somebody turns pages: nothing moves to another page.
+        history.place(&world, &[(0, 1)]).await;
+        history.tell_all(&world).await;
+        world.all_catch_up().await;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let mut expected = history.orders[..5].to_vec();
+    expected.reverse();
+    assert_eq!(seen, expected);
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_order_tells_its_lines_and_why_it_was_rejected() {
+    let world = World::new().await;
+    let workers = world.follow_all();
+    let mut history = History::default();
+    let plenty = history.list(&world, 10).await;
+    let scarce = history.list(&world, 1).await;
+    let rejected = history.place(&world, &[(1, 3), (0, 2)]).await;
+    let confirmed = history.place(&world, &[(0, 4)]).await;
+    history.tell_all(&world).await;
+    world.all_catch_up().await;
+
+    let pool = world.pool();
+    let order = orders::get(&pool, rejected).await.unwrap().unwrap();
+    assert_eq!(order.status, orders::Status::Rejected);
+    let lines: Vec<_> = order.lines.iter().map(|line| (line.product_id, line.quantity)).collect();
+    assert_eq!(lines, [(scarce, 3), (plenty, 2)], "as they were given");
+    assert_eq!((order.total, order.currency.as_str()), (500, "EUR"));
+    let [shortage] = order.shortages.as_slice() else { panic!("one is short: {order:?}") };
+    assert_eq!((shortage.product_id, shortage.requested, shortage.available), (scarce, 3, 1));
+
+    let order = orders::get(&pool, confirmed).await.unwrap().unwrap();
+    assert_eq!(order.status, orders::Status::Confirmed);
+    assert!(order.shortages.is_empty());
+    let available = products::get(&pool, plenty).await.unwrap().unwrap().available;
+    assert_eq!(available, 6, "what was refused is still there");
+    for worker in workers {
+        worker.stop().await;
+    }
+}
