@@ -24,10 +24,13 @@ pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
     let options: PgConnectOptions =
         url.expose_secret().parse().context("`database.url` cannot be read")?;
     let place = format!("{}:{}", options.get_host(), options.get_port());
+    // Whoever is frozen in a transaction may hold the order lock of the log, and all writers wait.
+    let options =
+        options.application_name("annals").options([("idle_in_transaction_session_timeout", "5s")]);
     PgPoolOptions::new()
         .max_connections(database.max_connections)
         .acquire_timeout(Duration::from_millis(database.acquire_timeout_ms))
-        .connect_with(options.application_name("annals"))
+        .connect_with(options)
         .await
         .with_context(|| format!("cannot connect to PostgreSQL at {place}"))
 }

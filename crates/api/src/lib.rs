@@ -19,6 +19,7 @@ pub mod ops;
 pub mod problem;
 
 mod orders;
+mod problems;
 mod products;
 
 pub use layers::Limits;
@@ -33,7 +34,7 @@ pub fn router(state: ApiState, metrics: &HttpMetrics, limits: Limits) -> Router 
     let routes = Router::new()
         .merge(products::routes())
         .merge(orders::routes())
-        .merge(problem::routes())
+        .merge(problems::routes())
         .with_state(state);
     layers::wrap(routes, ids, metrics, limits)
 }

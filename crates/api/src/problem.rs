@@ -9,13 +9,11 @@ mod mapping;
 use std::error::Error;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use serde::Serialize;
 
-pub use catalogue::Code;
+pub use catalogue::{Code, Entry};
 
 /// A refusal or a failure, on its way to the client.
 #[derive(Debug, Clone)]
@@ -97,22 +95,5 @@ impl IntoResponse for Problem {
             response.extensions_mut().insert(cause);
         }
         response
-    }
-}
-
-/// The catalogue itself, where each problem's `type` leads.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route(
-            "/problems",
-            get(async || axum::Json(Code::ALL.iter().map(|code| code.entry()).collect::<Vec<_>>())),
-        )
-        .route("/problems/{code}", get(explain))
-}
-
-async fn explain(crate::params::Path(code): crate::params::Path<String>) -> Response {
-    match Code::ALL.iter().find(|known| known.entry().code == code) {
-        Some(code) => axum::Json(code.entry()).into_response(),
-        None => Problem::new(Code::NotFound, "No problem has this code.").into_response(),
     }
 }

@@ -107,8 +107,15 @@ impl CommandBus {
     ) -> Result<Receipt, CommandError> {
         let streams = stream_ids(command);
         let history = EventStore::read_streams_in(connection, &streams).await;
-        let append = self.decide(command, &streams, &history.map_err(CommandError::Load)?)?;
-        append_in(connection, &append).await.map_err(CommandError::Append)
+        match self.decide(command, &streams, &history.map_err(CommandError::Load)?) {
+            Ok(append) => append_in(connection, &append).await.map_err(CommandError::Append),
+            Err(CommandError::Rejected(rejection)) => {
+                let known =
+                    EventStore::repeated_in(connection, command.id, command.fingerprint).await;
+                known.map_err(CommandError::Append)?.ok_or(CommandError::Rejected(rejection))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What is to be appended, given the history of the streams. Pure but for the new ids.

@@ -77,12 +77,25 @@ impl EventStore {
     ) -> Result<Option<Receipt>, AppendError> {
         let unavailable = |source| AppendError::Unavailable { source: Arc::new(source) };
         let mut connection = self.pool.acquire().await.map_err(unavailable)?;
-        let known = receipt::find_fingerprint(&mut connection, id).await.map_err(unavailable)?;
+        Self::repeated_in(&mut connection, id, fingerprint).await
+    }
+
+    /// [`EventStore::repeated`] on a connection of the caller.
+    ///
+    /// # Errors
+    /// As [`EventStore::repeated`].
+    pub async fn repeated_in(
+        connection: &mut PgConnection,
+        id: CommandId,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Receipt>, AppendError> {
+        let unavailable = |source| AppendError::Unavailable { source: Arc::new(source) };
+        let known = receipt::find_fingerprint(connection, id).await.map_err(unavailable)?;
         match known {
             Some(known) if known != fingerprint.as_bytes() => {
                 Err(AppendError::OtherBody { command_id: id })
             }
-            Some(_) => receipt::find(&mut connection, id).await.map_err(unavailable),
+            Some(_) => receipt::find(connection, id).await.map_err(unavailable),
             None => Ok(None),
         }
     }

@@ -43,7 +43,7 @@ pub enum RebuildError {
 pub async fn rebuild(
     store: &EventStore,
     projection: &'static Projection,
-    mut report: impl FnMut(Progress) + Send,
+    report: impl FnMut(Progress) + Send,
 ) -> Result<Position, RebuildError> {
     let live = projection.schema_name();
     let shadow = format!("{live}_rebuild");
@@ -56,32 +56,52 @@ pub async fn rebuild(
     if free != Some(true) {
         return Err(RebuildError::UnderWay(projection.name));
     }
+    let names = [live.as_str(), &shadow, &retired];
+    let rebuilt = rebuild_in(store, &mut connection, projection, names, report).await;
+    // Freed here rather than by the end of the session, which the server notices some time later:
+    // the next rebuild would be refused until then.
+    let freed = sqlx::query_scalar!("SELECT pg_advisory_unlock(hashtext($1))", shadow)
+        .fetch_one(&mut connection)
+        .await;
+    if let Err(error) = freed {
+        tracing::debug!(%error, "could not free the lock of the rebuild, it ends with its session");
+    }
+    rebuilt
+}
+
+async fn rebuild_in(
+    store: &EventStore,
+    connection: &mut PgConnection,
+    projection: &'static Projection,
+    [live, shadow, retired]: [&str; 3],
+    mut report: impl FnMut(Progress) + Send,
+) -> Result<Position, RebuildError> {
     crate::prepare(store.pool(), &[projection]).await?;
-    drop_schema(&mut connection, &shadow).await?;
-    drop_schema(&mut connection, &retired).await?;
-    transaction(&mut connection, async |connection| {
-        Ok(projection.create_in(connection, &shadow).await?)
+    drop_schema(connection, shadow).await?;
+    drop_schema(connection, retired).await?;
+    transaction(connection, async |connection| {
+        Ok(projection.create_in(connection, shadow).await?)
     })
     .await?;
 
     let mut position = Position::START;
     loop {
-        let head = EventStore::head_in(&mut connection).await?;
+        let head = EventStore::head_in(connection).await?;
         report(Progress { position, head });
         if head.get() - position.get() <= i64::from(BATCH) {
             break;
         }
-        position = transaction(&mut connection, async |connection| {
-            fill(connection, projection, &shadow, position, head).await
+        position = transaction(connection, async |connection| {
+            fill(connection, projection, shadow, position, head).await
         })
         .await?;
     }
-    let position = transaction(&mut connection, async |connection| {
-        switch(connection, projection, [&live, &shadow, &retired], position).await
+    let position = transaction(connection, async |connection| {
+        switch(connection, projection, [live, shadow, retired], position).await
     })
     .await?;
     report(Progress { position, head: position });
-    drop_schema(&mut connection, &retired).await?;
+    drop_schema(connection, retired).await?;
     Ok(position)
 }
 

@@ -4,20 +4,24 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serializer;
 use url::Url;
 
-/// Writes the URL without its password and user; what cannot be parsed is hidden whole.
+/// Writes the URL, or each of several separated by commas, without its password and user; what
+/// cannot be parsed is hidden whole.
 #[expect(clippy::ref_option, reason = "serde gives the field as it is")]
 pub(super) fn url<S: Serializer>(
     secret: &Option<SecretString>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     match secret {
-        Some(secret) => serializer.serialize_some(&mask(secret.expose_secret())),
+        Some(secret) => {
+            let addresses: Vec<_> = secret.expose_secret().split(',').map(mask).collect();
+            serializer.serialize_some(&addresses.join(","))
+        }
         None => serializer.serialize_none(),
     }
 }
 
 fn mask(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else { return "***".to_owned() };
+    let Ok(mut url) = Url::parse(text.trim()) else { return "***".to_owned() };
     let hidden = if url.password().is_some() {
         url.set_password(Some("***"))
     } else if url.username().is_empty() {

@@ -81,3 +81,11 @@ fn shown_settings_hold_no_password() {
     assert!(shown.contains("postgres://annals:***@127.0.0.1/annals"), "{shown}");
     assert!(!format!("{config:?}").contains("hunter2"));
 }
+
+#[test]
+fn each_address_of_a_list_is_masked() {
+    let list = "nats://one, nats://user:hunter2@two,nats://hunter2@three:4222,hunter2";
+    let shown = toml::to_string(&load(&[("NATS_URL", list)], &[]).unwrap()).unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("nats://one") && shown.contains("user:***@two"), "{shown}");
+}
