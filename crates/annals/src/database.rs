@@ -70,3 +70,28 @@ pub async fn check_schema(pool: &PgPool) -> anyhow::Result<()> {
         Err(error) => Err(error).context("cannot read the schema version"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody frozen between two statements of a transaction that holds the order lock must not
+    /// stop all writers for good.
+    #[tokio::test]
+    async fn who_is_frozen_in_a_transaction_is_ended_and_others_go_on() {
+        let database = testkit::TestDatabase::create(&MIGRATOR).await;
+        let settings = Database {
+            url: Some(database.url().to_owned().into()),
+            max_connections: 5,
+            acquire_timeout_ms: 30_000,
+        };
+        let pool = connect(&settings).await.unwrap();
+        let lock = "SELECT pg_advisory_xact_lock(1)";
+        let mut frozen = pool.begin().await.unwrap();
+        sqlx::query(lock).execute(&mut *frozen).await.unwrap();
+
+        let mut other = database.pool().begin().await.unwrap();
+        sqlx::query(lock).execute(&mut *other).await.unwrap();
+        assert!(sqlx::query("SELECT 1").execute(&mut *frozen).await.is_err(), "it was ended");
+    }
+}

@@ -4,12 +4,11 @@ use eventstore::Position;
 use tokio::sync::watch;
 
 /// What a publisher is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayStatus {
-    /// Another publisher leads, or this one has not begun or was stopped.
-    #[default]
+    /// Another publisher leads, or this one was stopped.
     Standby,
-    /// It leads, and cannot publish at the moment; it goes on by itself.
+    /// It does not publish at the moment, or has not begun yet; it goes on by itself.
     Connecting {
         /// What is in the way.
         error: String,
@@ -24,7 +23,7 @@ pub enum RelayStatus {
 }
 
 /// What a publisher is doing, and how far it came.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayState {
     /// What it is doing.
     pub status: RelayStatus,
@@ -46,7 +45,15 @@ pub(super) struct Reporter {
 
 impl Reporter {
     pub(super) fn new(stream: String) -> Self {
-        Self { stream, state: watch::Sender::default() }
+        let status = RelayStatus::Connecting { error: "not connected yet".to_owned() };
+        let state = RelayState {
+            status,
+            position: Position::START,
+            epoch: None,
+            published_messages: 0,
+            resumed: 0,
+        };
+        Self { stream, state: watch::Sender::new(state) }
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<RelayState> {
