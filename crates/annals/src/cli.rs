@@ -8,7 +8,7 @@ use crate::config::Role;
 
 /// An event-sourced backend over PostgreSQL and NATS JetStream.
 #[derive(Debug, Parser)]
-#[command(name = "annals", version, about, max_term_width = 100)]
+#[command(name = "annals", version, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     pub settings: Settings,

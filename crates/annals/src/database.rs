@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use eventstore::answer::within;
 use secrecy::ExposeSecret;
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::config::Database;
 
@@ -27,6 +28,11 @@ pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
     // Whoever is frozen in a transaction may hold the order lock of the log, and all writers wait.
     let options =
         options.application_name("annals").options([("idle_in_transaction_session_timeout", "5s")]);
+    // A pool says only that it waited; one connection says why.
+    let mut connection = within(PgConnection::connect_with(&options))
+        .await
+        .with_context(|| format!("cannot connect to PostgreSQL at {place}"))?;
+    within(connection.ping()).await.context("PostgreSQL does not answer")?;
     PgPoolOptions::new()
         .max_connections(database.max_connections)
         .acquire_timeout(Duration::from_millis(database.acquire_timeout_ms))

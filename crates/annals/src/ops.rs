@@ -24,8 +24,12 @@ impl Parts {
         let probe: Probe = Arc::new(move || {
             let pool = pool.clone();
             Box::pin(async move {
-                let answer = sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(&pool).await;
-                answer.map(|_| ()).map_err(|error| error.to_string())
+                let query = "SELECT current_setting('transaction_read_only')::boolean";
+                match sqlx::query_scalar(query).fetch_one(&pool).await {
+                    Ok(false) => Ok(()),
+                    Ok(true) => Err("the database takes no writes".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                }
             })
         });
         Self { store, checks: vec![Check { name: "postgresql".to_owned(), vital: true, probe }] }

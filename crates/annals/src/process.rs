@@ -23,6 +23,9 @@ use crate::consumers::PolicyHandler;
 use crate::contract::Contract;
 use crate::ops::Parts;
 
+/// How much longer than requests in flight everything else may take to end.
+const FINISH: Duration = Duration::from_secs(5);
+
 /// A process that is ready to work.
 pub struct Process {
     config: Config,
@@ -78,17 +81,21 @@ impl Process {
         let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
         tracing::info!(http.address = %self.config.http.address, roles = roles.join(","), "ready");
 
-        let mut outcome = Ok(());
-        while let Some(ended) = tasks.join_next().await {
-            if !stop.is_cancelled() {
-                outcome = Err(anyhow::anyhow!("a part of the process ended by itself"));
-                stop.cancel();
+        let overdue = async {
+            stop.cancelled().await;
+            tokio::time::sleep(drain + FINISH).await;
+        };
+        tokio::select! {
+            outcome = finished(tasks, &stop) => {
+                drop((self.bus, self.store));
+                // What does not answer any more is not waited for.
+                let _ = tokio::time::timeout(FINISH, pool.close()).await;
+                outcome
             }
-            outcome = outcome.and(ended.context("a part of the process panicked")?);
+            () = overdue => Err(anyhow::anyhow!(
+                "parts of the process did not finish in time and were cut off"
+            )),
         }
-        drop((self.bus, self.store));
-        pool.close().await;
-        outcome
     }
 
     fn start_projector(
@@ -159,6 +166,22 @@ impl Process {
         };
         Ok(ops.merge(api::router(state, &metrics, self.config.http.limits())))
     }
+}
+
+/// Waits for all parts; one that ends before it was told to ends the others.
+async fn finished(
+    mut tasks: JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        if !stop.is_cancelled() {
+            outcome = Err(anyhow::anyhow!("a part of the process ended by itself"));
+            stop.cancel();
+        }
+        outcome = outcome.and(ended.context("a part of the process panicked")?);
+    }
+    outcome
 }
 
 fn spawn(tasks: &mut JoinSet<anyhow::Result<()>>, part: impl Future<Output = ()> + Send + 'static) {

@@ -1,13 +1,15 @@
 //! What every request passes, whatever it asks for.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use application::ports::IdSource;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::uri::Authority;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
@@ -47,6 +49,7 @@ pub(crate) fn wrap(
         .layer(CatchPanicLayer::custom(|_| {
             Problem::new(Code::Internal, "The request could not be handled.").into_response()
         }))
+        .layer(from_fn(only_this_machine))
         .layer(from_fn_with_state(metrics.clone(), observe))
         .layer(from_fn_with_state(ids, request_id))
 }
@@ -65,6 +68,30 @@ async fn request_id(
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     response
+}
+
+/// Refuses what a browser was tricked into sending: a page of somebody else's whose name leads to
+/// this machine would pass for the same origin. As long as there are no accounts, nothing else
+/// stands between such a page and everything.
+async fn only_this_machine(request: Request, next: Next) -> Response {
+    let named = request.uri().authority().cloned().map(Ok).or_else(|| {
+        let host = request.headers().get(header::HOST)?;
+        Some(Authority::try_from(host.as_bytes()))
+    });
+    let here = match &named {
+        None => true,
+        Some(Ok(authority)) => is_loopback(authority.host()),
+        Some(Err(_)) => false,
+    };
+    if here {
+        return next.run(request).await;
+    }
+    Problem::new(Code::Misdirected, "This service answers to this machine only.").into_response()
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// One span, one log line and two metrics a request.
@@ -187,6 +214,18 @@ mod tests {
         assert!(response.headers().contains_key(X_REQUEST_ID));
         assert!(text.contains(r#""code":"internal""#), "{text}");
         assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_of_this_machine() {
+        for here in ["localhost", "LocalHost", "127.0.0.1", "127.1.2.3", "[::1]"] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for elsewhere in
+            ["evil.example", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "", "[::]"]
+        {
+            assert!(!is_loopback(elsewhere), "{elsewhere}");
+        }
     }
 
     #[tokio::test]

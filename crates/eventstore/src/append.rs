@@ -33,6 +33,6 @@ pub async fn append_in(
     append.check()?;
     let mut outcomes = statement::append_batch(connection, &[append])
         .await
-        .map_err(|source| AppendError::Refused { source })?;
+        .map_err(|error| AppendError::Refused { source: std::sync::Arc::new(error) })?;
     outcomes.pop().unwrap_or_else(|| Err(AppendError::no_outcome()))
 }

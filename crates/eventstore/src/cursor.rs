@@ -13,6 +13,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 
 use crate::Position;
+use crate::answer::within;
 
 /// How long an owner that stopped renewing is left alone.
 pub const LEASE: Duration = Duration::from_millis(2_500);
@@ -57,8 +58,9 @@ impl Cursor {
     /// # Errors
     /// The database cannot be reached.
     pub async fn lease(pool: &PgPool, name: &str) -> Result<Option<Self>, sqlx::Error> {
-        let leased = sqlx::query!(
-            r#"
+        let leased = within(
+            sqlx::query!(
+                r#"
             INSERT INTO eventstore.cursors AS mine (name, position, epoch, expires_at, moved_at)
             SELECT $1, 0, 1, clock_timestamp() + make_interval(secs => $2), clock_timestamp()
             WHERE NOT EXISTS (
@@ -70,10 +72,11 @@ impl Cursor {
             WHERE mine.expires_at <= clock_timestamp()
             RETURNING position, epoch
             "#,
-            name,
-            LEASE.as_secs_f64(),
+                name,
+                LEASE.as_secs_f64(),
+            )
+            .fetch_optional(pool),
         )
-        .fetch_optional(pool)
         .await?;
         Ok(leased.map(|row| Self {
             name: name.to_owned(),
@@ -139,17 +142,19 @@ impl Cursor {
     /// # Errors
     /// [`CursorError::Fenced`]: it is not ours any more.
     pub async fn renew(&self, pool: &PgPool) -> Result<(), CursorError> {
-        let renewed = sqlx::query!(
-            r#"
+        let renewed = within(
+            sqlx::query!(
+                r#"
             UPDATE eventstore.cursors
             SET expires_at = clock_timestamp() + make_interval(secs => $3)
             WHERE name = $1 AND epoch = $2
             "#,
-            self.name,
-            self.epoch,
-            LEASE.as_secs_f64(),
+                self.name,
+                self.epoch,
+                LEASE.as_secs_f64(),
+            )
+            .execute(pool),
         )
-        .execute(pool)
         .await;
         self.only_if_mine(renewed)
     }
@@ -159,12 +164,12 @@ impl Cursor {
     /// # Errors
     /// The database cannot be reached; the lease then ends by itself.
     pub async fn release(self, pool: &PgPool) -> Result<(), sqlx::Error> {
-        sqlx::query!(
+        within(sqlx::query!(
             "UPDATE eventstore.cursors SET expires_at = clock_timestamp() WHERE name = $1 AND epoch = $2",
             self.name,
             self.epoch,
         )
-        .execute(pool)
+        .execute(pool))
         .await?;
         Ok(())
     }
@@ -174,10 +179,11 @@ impl Cursor {
     /// # Errors
     /// The database cannot be reached.
     pub async fn peek(pool: &PgPool, name: &str) -> Result<Option<Position>, sqlx::Error> {
-        let position =
+        let position = within(
             sqlx::query_scalar!("SELECT position FROM eventstore.cursors WHERE name = $1", name)
-                .fetch_optional(pool)
-                .await?;
+                .fetch_optional(pool),
+        )
+        .await?;
         Ok(position.map(Position::new))
     }
 
@@ -186,9 +192,11 @@ impl Cursor {
     /// # Errors
     /// The database cannot be reached.
     pub async fn all(pool: &PgPool) -> Result<Vec<(String, Position)>, sqlx::Error> {
-        let rows = sqlx::query!("SELECT name, position FROM eventstore.cursors ORDER BY name")
-            .fetch_all(pool)
-            .await?;
+        let rows = within(
+            sqlx::query!("SELECT name, position FROM eventstore.cursors ORDER BY name")
+                .fetch_all(pool),
+        )
+        .await?;
         Ok(rows.into_iter().map(|row| (row.name, Position::new(row.position))).collect())
     }
 

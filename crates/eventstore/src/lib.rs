@@ -13,6 +13,7 @@
 
 mod names;
 
+pub mod answer;
 pub mod append;
 pub mod cursor;
 pub mod read;

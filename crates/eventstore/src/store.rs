@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sqlx::{PgConnection, PgPool};
 
+use crate::answer::within;
 use crate::append::receipt;
 use crate::append::writer::Writer;
 use crate::{
@@ -62,7 +63,7 @@ impl EventStore {
     /// # Errors
     /// The database cannot be reached.
     pub async fn receipt(&self, id: CommandId) -> Result<Option<Receipt>, sqlx::Error> {
-        receipt::find(&mut *self.pool.acquire().await?, id).await
+        within(async { receipt::find(&mut *self.pool.acquire().await?, id).await }).await
     }
 
     /// The receipt of the command `id`, if it took effect and asked for the same.
@@ -105,7 +106,7 @@ impl EventStore {
     /// # Errors
     /// The database cannot be reached.
     pub async fn head(&self) -> Result<Position, sqlx::Error> {
-        Self::head_in(&mut *self.pool.acquire().await?).await
+        within(async { Self::head_in(&mut *self.pool.acquire().await?).await }).await
     }
 
     /// [`EventStore::head`] on a connection of the caller.
@@ -127,7 +128,7 @@ impl EventStore {
         &self,
         streams: &[StreamId],
     ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-        read::streams(&mut *self.pool.acquire().await?, streams).await
+        within(async { read::streams(&mut *self.pool.acquire().await?, streams).await }).await
     }
 
     /// [`EventStore::read_streams`] on a connection of the caller.
@@ -152,7 +153,10 @@ impl EventStore {
         types: Option<&[&str]>,
         limit: u16,
     ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-        Self::read_log_in(&mut *self.pool.acquire().await?, after, to, types, limit).await
+        within(async {
+            Self::read_log_in(&mut *self.pool.acquire().await?, after, to, types, limit).await
+        })
+        .await
     }
 
     /// [`EventStore::read_log`] on a connection of the caller.
@@ -178,6 +182,6 @@ impl EventStore {
         after: Position,
         limit: u16,
     ) -> Result<Vec<OutboxMessage>, sqlx::Error> {
-        read::outbox(&self.pool, after, limit.into()).await
+        within(read::outbox(&self.pool, after, limit.into())).await
     }
 }

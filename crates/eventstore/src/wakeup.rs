@@ -27,6 +27,9 @@ impl Wakeup {
         let (appended, receiver) = watch::channel(());
         tokio::spawn(async move {
             while !appended.is_closed() {
+                if pool.is_closed() {
+                    return;
+                }
                 if let Err(error) = forward(&pool, &appended).await {
                     tracing::warn!(error = %error, "lost the listening connection, followers poll meanwhile");
                     tokio::time::sleep(POLL).await;

@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use eventstore::answer::within;
 use eventstore::cursor::HEARTBEAT;
 use eventstore::{Cursor, CursorError, EventStore, Position, Wakeup};
 use tokio::sync::watch;
@@ -48,6 +49,8 @@ pub struct Worker {
     store: EventStore,
     wakeup: Wakeup,
     status: watch::Sender<Status>,
+    /// Everything up to here has taken effect, as far as this worker knows.
+    reached: Position,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +67,13 @@ impl Worker {
     /// A worker for `projection` on the log of `store`.
     #[must_use]
     pub fn new(projection: &'static Projection, store: EventStore, wakeup: Wakeup) -> Self {
-        Self { projection, store, wakeup, status: watch::Sender::new(Status::Standby) }
+        Self {
+            projection,
+            store,
+            wakeup,
+            status: watch::Sender::new(Status::Standby),
+            reached: Position::START,
+        }
     }
 
     /// How it is doing, now and later.
@@ -87,7 +96,7 @@ impl Worker {
                 }
                 Err(error) => {
                     attempts += 1;
-                    self.report(attempts, &error).await;
+                    self.report(attempts, &error);
                     pause_after(attempts)
                 }
             };
@@ -126,6 +135,7 @@ impl Worker {
         tracing::info!(cursor.position = %cursor.position(), cursor.epoch = cursor.epoch(), "following the log");
         let mut renewed = Instant::now();
         while !stop.is_cancelled() {
+            self.reached = cursor.position();
             let advanced = self.advance(cursor).await?;
             *attempts = 0;
             self.status.send_replace(Status::Following);
@@ -171,25 +181,26 @@ impl Worker {
                 }
             }
         }
-        let mut transaction = self.store.pool().begin().await?;
-        cursor.advance(&mut transaction, to).await?;
         let schema = self.projection.schema_name();
-        self.projection.apply_to(&mut transaction, &schema, &entries).await?;
-        transaction.commit().await?;
+        within::<_, FollowError>(async {
+            let mut transaction = self.store.pool().begin().await?;
+            cursor.advance(&mut transaction, to).await?;
+            self.projection.apply_to(&mut transaction, &schema, &entries).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await?;
         cursor.committed(to);
         Ok(true)
     }
 
-    async fn report(&self, attempts: u32, error: &FollowError) {
+    fn report(&self, attempts: u32, error: &FollowError) {
         let text = chain(error);
         if attempts == 1 {
             tracing::error!(error = %text, "the projection stands still and tries again");
         } else {
             tracing::warn!(error = %text, attempts, "the projection still stands still");
         }
-        let name = self.projection.cursor_name();
-        let position =
-            Cursor::peek(self.store.pool(), &name).await.ok().flatten().unwrap_or_default();
+        let position = self.reached;
         self.status.send_replace(Status::Failing { position, attempts, error: text });
     }
 }

@@ -18,7 +18,7 @@ use crate::signals::stop_token;
 pub(super) async fn dev(mut config: Config) -> anyhow::Result<()> {
     let stop = stop_token()?;
     let listener = listen(config.http.address).await?;
-    let directory = annals_directory();
+    let directory = annals_directory()?;
     let services = tokio::task::block_in_place(|| start_services(&config, &directory))?;
     config.database.url = Some(SecretString::from(services.database_url.clone()));
     config.nats.url = Some(SecretString::from(services.nats_url.clone()));

@@ -9,7 +9,8 @@ pub(super) async fn serve(mut config: Config, roles: Vec<Role>) -> anyhow::Resul
         config.roles = roles;
     }
     let stop = stop_token()?;
-    tracing::warn!("there are no accounts yet: whoever reaches the listener may do everything");
     let listener = listen(config.http.address).await?;
-    Process::prepare(config, listener).await?.run(stop).await
+    let process = Process::prepare(config, listener).await?;
+    tracing::warn!("there are no accounts yet: whoever reaches the listener may do everything");
+    process.run(stop).await
 }

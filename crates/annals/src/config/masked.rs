@@ -1,37 +1,47 @@
 //! Secrets as they may be shown.
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serializer;
+use serde::{Serialize as _, Serializer};
 use url::Url;
 
-/// Writes the URL, or each of several separated by commas, without its password and user; what
-/// cannot be parsed is hidden whole.
+/// Writes the URL without its password and user; what cannot be parsed is hidden whole.
 #[expect(clippy::ref_option, reason = "serde gives the field as it is")]
 pub(super) fn url<S: Serializer>(
     secret: &Option<SecretString>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    match secret {
-        Some(secret) => {
-            let addresses: Vec<_> = secret.expose_secret().split(',').map(mask).collect();
-            serializer.serialize_some(&addresses.join(","))
-        }
-        None => serializer.serialize_none(),
-    }
+    let shown = secret.as_ref().map(|secret| mask(secret.expose_secret()));
+    shown.serialize(serializer)
 }
 
+/// [`url`] of each of several, separated by commas. A list of which one cannot be parsed is hidden
+/// whole: its comma may be part of a password.
+#[expect(clippy::ref_option, reason = "serde gives the field as it is")]
+pub(super) fn urls<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let shown = secret.as_ref().map(|secret| {
+        let urls: Vec<_> = secret.expose_secret().split(',').map(mask).collect();
+        if urls.iter().any(|url| url == HIDDEN) { HIDDEN.to_owned() } else { urls.join(",") }
+    });
+    shown.serialize(serializer)
+}
+
+const HIDDEN: &str = "***";
+
 fn mask(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text.trim()) else { return "***".to_owned() };
+    let Ok(mut url) = Url::parse(text.trim()) else { return HIDDEN.to_owned() };
     let hidden = if url.password().is_some() {
-        url.set_password(Some("***"))
+        url.set_password(Some(HIDDEN))
     } else if url.username().is_empty() {
         Ok(())
     } else {
         // A user without a password may be a token.
-        url.set_username("***")
+        url.set_username(HIDDEN)
     };
     if url.query().is_some() {
-        url.set_query(Some("***"));
+        url.set_query(Some(HIDDEN));
     }
-    hidden.map_or_else(|()| "***".to_owned(), |()| url.to_string())
+    hidden.map_or_else(|()| HIDDEN.to_owned(), |()| url.to_string())
 }

@@ -51,7 +51,7 @@ pub struct Database {
 #[serde(deny_unknown_fields)]
 pub struct Nats {
     /// Where it is; `NATS_URL` sets it. Absent, only `annals dev` starts.
-    #[serde(default, serialize_with = "masked::url")]
+    #[serde(default, serialize_with = "masked::urls")]
     pub url: Option<SecretString>,
     /// First part of every subject; the stream has the same name in capitals.
     pub namespace: String,

@@ -10,7 +10,7 @@ fn load(variables: &[(&str, &str)], set: &[(&str, &str)]) -> anyhow::Result<Conf
     let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     let environment: HashMap<_, _> = variables.iter().map(owned).collect();
     let settings = Settings { config: None, set: set.iter().map(owned).collect() };
-    load_from(&settings, environment)
+    load_from(&settings, &environment)
 }
 
 fn refusal(variables: &[(&str, &str)], set: &[(&str, &str)]) -> String {
@@ -40,7 +40,7 @@ fn a_file_wins_over_defaults_and_loses_to_the_environment() {
     std::fs::write(&file, "[http]\ndeadline_ms = 7\nbody_limit_bytes = 9\n").unwrap();
     let settings = Settings { config: Some(file.clone()), set: Vec::new() };
     let variables = HashMap::from([("ANNALS_HTTP__DEADLINE_MS".to_owned(), "8".to_owned())]);
-    let config = load_from(&settings, variables);
+    let config = load_from(&settings, &variables);
     std::fs::remove_file(file).unwrap();
     let http = config.unwrap().http;
     assert_eq!((http.deadline_ms, http.body_limit_bytes), (8, 9));
@@ -51,6 +51,14 @@ fn roles_are_a_list_in_every_source() {
     let expected = [Role::Relay, Role::Worker];
     assert_eq!(load(&[("ANNALS_ROLES", "relay,worker")], &[]).unwrap().roles, expected);
     assert_eq!(load(&[], &[("roles", "relay,worker")]).unwrap().roles, expected);
+}
+
+#[test]
+fn a_text_stays_the_text_it_is() {
+    let config = load(&[("ANNALS_NATS__NAMESPACE", "007")], &[]).unwrap();
+    assert_eq!(config.nats.namespace, "007");
+    let config = load(&[("ANNALS_HTTP__DEADLINE_MS", "7")], &[("nats.replicas", "3")]).unwrap();
+    assert_eq!((config.http.deadline_ms, config.nats.replicas.get()), (7, 3));
 }
 
 #[test]
@@ -84,8 +92,12 @@ fn shown_settings_hold_no_password() {
 
 #[test]
 fn each_address_of_a_list_is_masked() {
-    let list = "nats://one, nats://user:hunter2@two,nats://hunter2@three:4222,hunter2";
+    let list = "nats://one, nats://user:hunter2@two,nats://hunter2@three:4222";
     let shown = toml::to_string(&load(&[("NATS_URL", list)], &[]).unwrap()).unwrap();
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("nats://one") && shown.contains("user:***@two"), "{shown}");
+    for comma in ["nats://u:hun,ter2@h", "hunter2,nats://one"] {
+        let shown = toml::to_string(&load(&[("NATS_URL", comma)], &[]).unwrap()).unwrap();
+        assert!(!shown.contains("hun") && !shown.contains("ter2"), "{shown}");
+    }
 }

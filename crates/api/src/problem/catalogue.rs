@@ -74,6 +74,10 @@ catalogue! {
     BodyTooLarge PAYLOAD_TOO_LARGE "body-too-large",
         "The body is too large",
         "Send less at a time.";
+    /// The request is for another host.
+    Misdirected MISDIRECTED_REQUEST "misdirected-request",
+        "The request is for another host",
+        "Use a loopback address or `localhost`: there are no accounts yet.";
     /// Nothing is at this address.
     NotFound NOT_FOUND "not-found",
         "Nothing is here",

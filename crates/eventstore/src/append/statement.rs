@@ -74,7 +74,7 @@ struct OutcomeRow {
 pub(super) async fn append_batch(
     connection: &mut PgConnection,
     batch: &[&Append],
-) -> Result<Vec<Result<Receipt, AppendError>>, std::sync::Arc<sqlx::Error>> {
+) -> Result<Vec<Result<Receipt, AppendError>>, sqlx::Error> {
     let mut parameters = Parameters::default();
     for (number, append) in (1..).zip(batch) {
         parameters.push(number, append);

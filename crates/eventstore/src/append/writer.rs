@@ -15,6 +15,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Append, AppendError, Receipt, statement};
+use crate::answer::within;
 use crate::{CommandId, StreamId};
 
 /// Callers that wait for room beyond the batch in flight; more of them wait to enter the queue.
@@ -105,7 +106,12 @@ async fn write(pool: &PgPool, batch: Vec<Request>) {
             return;
         }
     };
-    match call(&mut connection, &batch).await {
+    let called = call(&mut connection, &batch).await;
+    if matches!(called, Err(AppendError::Unconfirmed { .. })) {
+        // Whatever is wrong with it, nobody shall use it again.
+        connection.close_on_drop();
+    }
+    match called {
         Ok(outcomes) => {
             for (request, outcome) in batch.into_iter().zip(outcomes) {
                 reply(request, outcome);
@@ -133,11 +139,12 @@ async fn call(
     batch: &[Request],
 ) -> Result<Vec<Result<Receipt, AppendError>>, AppendError> {
     let appends: Vec<_> = batch.iter().map(|request| &request.append).collect();
-    statement::append_batch(connection, &appends).await.map_err(classify)
+    within(statement::append_batch(connection, &appends)).await.map_err(classify)
 }
 
 /// An answer of the database means that nothing was written; anything else may mean both.
-fn classify(source: Arc<sqlx::Error>) -> AppendError {
+fn classify(error: sqlx::Error) -> AppendError {
+    let source = Arc::new(error);
     let shutting_down = |code: &str| code.starts_with("57P") || code.starts_with("08");
     match source.as_database_error() {
         Some(error) if !error.code().as_deref().is_some_and(shutting_down) => {

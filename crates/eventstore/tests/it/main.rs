@@ -12,3 +12,4 @@ mod cursors;
 mod durability;
 mod idempotence;
 mod model;
+mod silence;

@@ -1,5 +1,6 @@
 //! The mark of a message and its effect, in one transaction.
 
+use eventstore::answer::within;
 use sqlx::PgPool;
 
 use super::{Handler, HandlerError};
@@ -22,19 +23,22 @@ pub(super) async fn take_effect<H: Handler>(
     handler: &H,
     message: &IncomingMessage,
 ) -> Result<Effect, HandlerError> {
-    let mut transaction = pool.begin().await?;
-    let marked = sqlx::query!(
-        "INSERT INTO relay.inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        consumer,
-        message.id,
-    )
-    .execute(&mut *transaction)
-    .await?;
-    if marked.rows_affected() == 0 {
-        transaction.rollback().await?;
-        return Ok(Effect::Before);
-    }
-    handler.handle(&mut transaction, message).await?;
-    transaction.commit().await?;
-    Ok(Effect::Now)
+    within(async {
+        let mut transaction = pool.begin().await?;
+        let marked = sqlx::query!(
+            "INSERT INTO relay.inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            consumer,
+            message.id,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if marked.rows_affected() == 0 {
+            transaction.rollback().await?;
+            return Ok(Effect::Before);
+        }
+        handler.handle(&mut transaction, message).await?;
+        transaction.commit().await?;
+        Ok(Effect::Now)
+    })
+    .await
 }

@@ -32,15 +32,15 @@ pub(super) fn text(config: &Config, file: &Path) -> String {
     let namespace = &config.nats.namespace;
     let stream = namespace.to_uppercase();
     let file = file.display();
+    let program = std::env::args().next().unwrap_or_else(|| "annals".to_owned());
     format!(
         r#"
 Annals is ready. There are no accounts yet: it listens on this machine only.
 
   HTTP      {url}   (/readyz, /metrics, /problems)
   shell     . {file}   sets DATABASE_URL, NATS_URL and ANNALS_URL
-  subscribe JetStream stream {stream}, subjects {namespace}.>   for example
-            nats --server "$NATS_URL" subscribe '{namespace}.>'
-  log       annals events tail --after 0
+  subscribe JetStream stream {stream}, subjects {namespace}.>   (README: a subscriber in Python)
+  log       {program} events tail --after 0
 
   curl -s {url}/v1/products
   curl -s {url}/v1/orders
