@@ -111,6 +111,7 @@ async fn write(pool: &PgPool, batch: Vec<Request>) {
         // Whatever is wrong with it, nobody shall use it again.
         connection.close_on_drop();
     }
+    drop(connection);
     match called {
         Ok(outcomes) => {
             for (request, outcome) in batch.into_iter().zip(outcomes) {
@@ -119,11 +120,7 @@ async fn write(pool: &PgPool, batch: Vec<Request>) {
         }
         Err(AppendError::Refused { .. }) if batch.len() > 1 => {
             for request in batch {
-                let outcome = call(&mut connection, std::slice::from_ref(&request)).await;
-                let outcome = outcome.and_then(|mut outcomes| {
-                    outcomes.pop().unwrap_or_else(|| Err(AppendError::no_outcome()))
-                });
-                reply(request, outcome);
+                Box::pin(write(pool, vec![request])).await;
             }
         }
         Err(error) => {
