@@ -29,10 +29,9 @@ pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
     let options =
         options.application_name("annals").options([("idle_in_transaction_session_timeout", "5s")]);
     // A pool says only that it waited; one connection says why.
-    let mut connection = within(PgConnection::connect_with(&options))
+    within(async { PgConnection::connect_with(&options).await?.close().await })
         .await
         .with_context(|| format!("cannot connect to PostgreSQL at {place}"))?;
-    within(connection.ping()).await.context("PostgreSQL does not answer")?;
     PgPoolOptions::new()
         .max_connections(database.max_connections)
         .acquire_timeout(Duration::from_millis(database.acquire_timeout_ms))

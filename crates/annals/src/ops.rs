@@ -15,11 +15,14 @@ use tokio::sync::watch;
 pub struct Parts {
     store: EventStore,
     checks: Vec<Check>,
+    /// Whether more than the database is vital. Not where the API is served: commands and queries
+    /// do not wait for the broker, so the process stays ready and shows the trouble.
+    all_vital: bool,
 }
 
 impl Parts {
-    /// A process that uses `store`; more parts are added.
-    pub fn new(store: EventStore) -> Self {
+    /// A process that uses `store` and may serve the API; more parts are added.
+    pub fn new(store: EventStore, serves_api: bool) -> Self {
         let pool = store.pool().clone();
         let probe: Probe = Arc::new(move || {
             let pool = pool.clone();
@@ -32,7 +35,8 @@ impl Parts {
                 }
             })
         });
-        Self { store, checks: vec![Check { name: "postgresql".to_owned(), vital: true, probe }] }
+        let checks = vec![Check { name: "postgresql".to_owned(), vital: true, probe }];
+        Self { store, checks, all_vital: !serves_api }
     }
 
     /// Adds a projection that this process keeps.
@@ -75,25 +79,18 @@ impl Parts {
             let outcome = trouble(&status.borrow());
             Box::pin(std::future::ready(outcome))
         });
-        self.checks.push(Check { name, vital: true, probe });
+        self.checks.push(Check { name, vital: self.all_vital, probe });
     }
 
-    /// What operators can ask for. Where the API is served, only the database is vital: commands
-    /// and queries do not wait for the broker, so the process stays ready and shows the trouble.
+    /// What operators can ask for.
     ///
     /// # Errors
     /// A metric of the same name is registered already.
     pub fn into_ops(
-        mut self,
+        self,
         registry: Registry,
         namespace: Namespace,
-        serves_api: bool,
     ) -> Result<Ops, prometheus::Error> {
-        if serves_api {
-            for check in self.checks.iter_mut().skip(1) {
-                check.vital = false;
-            }
-        }
         let gauges = Gauges::register(&registry)?;
         let store = self.store;
         let refresh: api::ops::Refresh = Arc::new(move || {

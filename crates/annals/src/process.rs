@@ -62,7 +62,8 @@ impl Process {
     /// A part ended that should not have.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let roles = self.config.roles.clone();
-        let mut parts = Parts::new(self.store.clone());
+        let serves_api = roles.contains(&Role::Api);
+        let mut parts = Parts::new(self.store.clone(), serves_api);
         let mut tasks = JoinSet::new();
         let wakeup = Wakeup::listen(self.store.pool().clone());
         if roles.contains(&Role::Projector) {
@@ -75,7 +76,7 @@ impl Process {
             self.start_worker(&mut tasks, &mut parts, &stop)?;
         }
         let pool = self.store.pool().clone();
-        let router = self.router(parts, roles.contains(&Role::Api))?;
+        let router = self.router(parts, serves_api)?;
         let drain = Duration::from_millis(self.config.http.drain_ms);
         tasks.spawn(serve(self.listener, router, drain, stop.clone()));
         let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
@@ -151,11 +152,8 @@ impl Process {
     fn router(&self, parts: Parts, serves_api: bool) -> anyhow::Result<Router> {
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry)?;
-        let ops = api::ops::router(parts.into_ops(
-            registry,
-            self.config.nats.namespace()?,
-            serves_api,
-        )?);
+        let ops = parts.into_ops(registry, self.config.nats.namespace()?)?;
+        let ops = api::ops::router(ops);
         if !serves_api {
             return Ok(ops);
         }

@@ -138,12 +138,10 @@ impl CommandBus {
         let (mut events, mut claims) = (Vec::new(), Vec::new());
         for decision in &command.decisions {
             let of_decision = decision.streams();
-            let relevant: Vec<Event> = history
-                .iter()
-                .filter(|event| of_decision.contains(&event.stream()))
-                .cloned()
-                .collect();
-            for event in decision.decide(&relevant)? {
+            let relevant: Vec<&Event> =
+                history.iter().filter(|event| of_decision.contains(&event.stream())).collect();
+            let decided = decision.decide(&relevant)?;
+            for event in decided {
                 events.push(codec::encode(&event, self.ids.next())?);
                 claims.extend(codec::claims(&event));
                 history.push(event);

@@ -42,7 +42,7 @@ pub trait Decision: Send + Sync {
     ///
     /// # Errors
     /// The rejection names the rule that forbids it.
-    fn decide(&self, history: &[Event]) -> Result<Vec<Event>, Rejection>;
+    fn decide(&self, history: &[&Event]) -> Result<Vec<Event>, Rejection>;
 }
 
 /// Binds `command` to the decider `D`.
@@ -57,8 +57,8 @@ impl<D: Decider> Decision for Bound<D> {
         D::streams(&self.0)
     }
 
-    fn decide(&self, history: &[Event]) -> Result<Vec<Event>, Rejection> {
-        let state = history.iter().fold(D::initial(), D::evolve);
+    fn decide(&self, history: &[&Event]) -> Result<Vec<Event>, Rejection> {
+        let state = history.iter().copied().fold(D::initial(), D::evolve);
         D::decide(&state, self.0.clone()).map_err(Into::into)
     }
 }

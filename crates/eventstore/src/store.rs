@@ -77,8 +77,11 @@ impl EventStore {
         fingerprint: Fingerprint,
     ) -> Result<Option<Receipt>, AppendError> {
         let unavailable = |source| AppendError::Unavailable { source: Arc::new(source) };
-        let mut connection = self.pool.acquire().await.map_err(unavailable)?;
-        Self::repeated_in(&mut connection, id, fingerprint).await
+        let known = within(async {
+            let mut connection = self.pool.acquire().await?;
+            Ok(Self::repeated_in(&mut connection, id, fingerprint).await)
+        });
+        known.await.map_err(unavailable)?
     }
 
     /// [`EventStore::repeated`] on a connection of the caller.

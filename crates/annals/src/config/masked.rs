@@ -14,8 +14,8 @@ pub(super) fn url<S: Serializer>(
     shown.serialize(serializer)
 }
 
-/// As [`url()`], of each of several, separated by commas. A list of which one cannot be parsed is hidden
-/// whole: its comma may be part of a password.
+/// As [`url()`], of each of several, separated by commas. A list of which one cannot be parsed is
+/// hidden whole: its comma may be part of a password.
 #[expect(clippy::ref_option, reason = "serde gives the field as it is")]
 pub(super) fn urls<S: Serializer>(
     secret: &Option<SecretString>,

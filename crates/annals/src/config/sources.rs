@@ -31,7 +31,8 @@ pub(super) fn load_from(
     let mut builder =
         config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     let file = settings.config.clone();
-    let file = file.or_else(|| environment.get("ANNALS_CONFIG").map(PathBuf::from));
+    let named = environment.get("ANNALS_CONFIG").filter(|file| !file.is_empty());
+    let file = file.or_else(|| named.map(PathBuf::from));
     if let Some(file) = file {
         builder = builder.add_source(File::from(file).format(FileFormat::Toml));
     }

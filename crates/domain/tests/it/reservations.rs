@@ -59,7 +59,7 @@ proptest! {
             let decision = bind(step);
             let streams = decision.streams();
             let history: Vec<_> =
-                log.iter().filter(|event| streams.contains(&event.stream())).cloned().collect();
+                log.iter().filter(|event| streams.contains(&event.stream())).collect();
             let Ok(events) = decision.decide(&history) else { continue };
             prop_assert!(events.iter().all(|event| streams.contains(&event.stream())));
             let mut made = None;

@@ -27,7 +27,7 @@ pub(super) struct Session {
     stream: Stream,
     namespace: Namespace,
     last_sequence: u64,
-    /// The last message that this session published, if it was sent with its id. The sequence
+    /// The last message that was published here, if it was sent with its id. The sequence
     /// alone is not enough: when a foreign message takes the place of one of ours, that one is
     /// refused, and the next of ours, already on its way, would find the sequence it expects.
     last_id: Option<EventId>,
@@ -200,7 +200,7 @@ impl Session {
         self.context.send_publish(message.subject.clone(), publish).await
     }
 
-    /// Whether the stream is still where this session left it; it may have been made again.
+    /// Whether the stream is still where it was left; it may have been made again.
     pub(super) async fn check(&self) -> Result<(), Trouble> {
         let info = self.stream.get_info().await.map_err(|error| Trouble::Doubt(chain(&error)))?;
         let sequence = info.state.last_sequence;

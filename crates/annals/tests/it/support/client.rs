@@ -23,18 +23,22 @@ impl Client {
         (response.status(), response.json().await.unwrap())
     }
 
-    /// Posts until the answer is not "try again": a command with a key has one effect.
+    /// Posts until the answer is not "try again", at most for a minute: a command with a key has
+    /// one effect.
     pub(crate) async fn post(&self, path: &str, key: &str, body: &Value) -> Response {
-        loop {
-            let request = self.http.post(format!("{}{path}", self.base));
-            let sent = request.header("Idempotency-Key", key).json(body).send().await;
-            match sent {
-                Ok(response) if response.status() != StatusCode::SERVICE_UNAVAILABLE => {
-                    return response;
+        let answered = async {
+            loop {
+                let request = self.http.post(format!("{}{path}", self.base));
+                let sent = request.header("Idempotency-Key", key).json(body).send().await;
+                match sent {
+                    Ok(response) if response.status() != StatusCode::SERVICE_UNAVAILABLE => {
+                        return response;
+                    }
+                    Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
-                Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
-        }
+        };
+        tokio::time::timeout(Duration::from_mins(1), answered).await.unwrap()
     }
 
     /// Lists a product; answers with its id.
