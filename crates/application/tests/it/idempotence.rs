@@ -131,7 +131,7 @@ impl Decision for Nothing {
         vec![self.0]
     }
 
-    fn decide(&self, _: &[Event]) -> Result<Vec<Event>, Rejection> {
+    fn decide(&self, _: &[&Event]) -> Result<Vec<Event>, Rejection> {
         Ok(Vec::new())
     }
 }
