@@ -1,34 +1,36 @@
 -- The log, its outbox, claims, command records and the cursors of its followers.
--- Why one function, one lock and no sequence: docs/adr/0001-gapless-log.md and 0002-one-statement-append.md.
+-- Why one lock and no sequence: docs/adr/0001-gapless-log.md; why partitions and no column for the
+-- event's id: docs/adr/0009-ids-from-positions.md.
 CREATE SCHEMA eventstore;
 COMMENT ON SCHEMA eventstore IS 'The log of events and everything that commits together with it';
 
 CREATE TABLE eventstore.log (
-    id       uuid    PRIMARY KEY DEFAULT gen_random_uuid(),
-    the_only boolean NOT NULL DEFAULT true UNIQUE CHECK (the_only)
+    id               uuid    PRIMARY KEY DEFAULT gen_random_uuid(),
+    the_only         boolean NOT NULL DEFAULT true UNIQUE CHECK (the_only),
+    partition_events bigint  NOT NULL DEFAULT 25000000 CHECK (partition_events >= 1000)
 );
 COMMENT ON TABLE eventstore.log IS 'One row: who this log is, so that nobody mistakes another log''s messages for its own';
+COMMENT ON COLUMN eventstore.log.partition_events IS 'How many positions each partition of the events holds';
 INSERT INTO eventstore.log DEFAULT VALUES;
 
+-- Keys compare as bytes: the rules of a language would make every lookup slower.
 CREATE TABLE eventstore.events (
     position       bigint      NOT NULL,
     recorded_at    timestamptz NOT NULL,
-    event_id       uuid        NOT NULL,
     command_id     uuid        NOT NULL,
     correlation_id uuid        NOT NULL,
     causation_id   uuid,
     version        bigint      NOT NULL,
     schema_version smallint    NOT NULL,
-    type           text        NOT NULL,
-    stream         text        NOT NULL,
-    actor          text        NOT NULL,
+    type           text        COLLATE "C" NOT NULL,
+    stream         text        COLLATE "C" NOT NULL,
+    actor          text        COLLATE "C" NOT NULL,
     trace          text,
+    tags           text[]      COLLATE "C",
     payload        json        NOT NULL,
-    CONSTRAINT events_pkey PRIMARY KEY (position),
-    CONSTRAINT events_event_id_key UNIQUE (event_id),
-    CONSTRAINT events_stream_version_key UNIQUE (stream, version)
-);
-COMMENT ON TABLE eventstore.events IS 'The log: append-only, in commit order';
+    CONSTRAINT events_pkey PRIMARY KEY (position)
+) PARTITION BY RANGE (position);
+COMMENT ON TABLE eventstore.events IS 'The log: append-only, in commit order, a partition for each range of positions';
 COMMENT ON COLUMN eventstore.events.position IS 'Place in the log: 1, 2, 3 ... without gaps, in commit order';
 COMMENT ON COLUMN eventstore.events.recorded_at IS 'When it was appended; never less than that of an earlier position';
 COMMENT ON COLUMN eventstore.events.command_id IS 'The command it follows from';
@@ -37,28 +39,33 @@ COMMENT ON COLUMN eventstore.events.causation_id IS 'The message that caused the
 COMMENT ON COLUMN eventstore.events.version IS 'Place in the stream: 1, 2, 3 ... without gaps';
 COMMENT ON COLUMN eventstore.events.schema_version IS 'Version of the shape of the payload';
 COMMENT ON COLUMN eventstore.events.type IS 'What happened, for example ordering.order-placed';
-COMMENT ON COLUMN eventstore.events.stream IS 'The aggregate it happened to';
+COMMENT ON COLUMN eventstore.events.stream IS 'The aggregate it happened to: category, hyphen, id';
 COMMENT ON COLUMN eventstore.events.actor IS 'Who asked for it';
 COMMENT ON COLUMN eventstore.events.trace IS 'W3C traceparent of the request';
+COMMENT ON COLUMN eventstore.events.tags IS 'What a decision across streams may ask for; NULL if nothing';
 COMMENT ON COLUMN eventstore.events.payload IS 'json, not jsonb: kept byte for byte, cheaper to write and to read';
 
-CREATE TABLE eventstore.outbox (
-    position   bigint NOT NULL PRIMARY KEY,
-    message_id uuid   NOT NULL,
-    subject    text   NOT NULL
+CREATE TABLE eventstore.tags (
+    tag      text   COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    PRIMARY KEY (tag, position)
 );
-COMMENT ON TABLE eventstore.outbox IS 'Which events are told to the public; the message itself is made from the event';
+COMMENT ON TABLE eventstore.tags IS 'Where each tag occurs in the log: the index of events.tags, which only events with tags pay for';
+
+CREATE TABLE eventstore.outbox (
+    position bigint NOT NULL PRIMARY KEY,
+    subject  text   NOT NULL
+);
+COMMENT ON TABLE eventstore.outbox IS 'Which events are told to the public; the message itself is made from the event, and has its id';
 COMMENT ON COLUMN eventstore.outbox.subject IS 'Without the namespace of the installation, for example ordering.order-placed.v1';
 
 CREATE TABLE eventstore.claims (
-    namespace text   NOT NULL,
-    value     text   NOT NULL,
-    stream    text   NOT NULL,
-    position  bigint NOT NULL,
+    namespace text   COLLATE "C" NOT NULL,
+    value     text   COLLATE "C" NOT NULL,
+    stream    text   COLLATE "C" NOT NULL,
     PRIMARY KEY (namespace, value)
 );
 COMMENT ON TABLE eventstore.claims IS 'Values that only one stream may hold';
-COMMENT ON COLUMN eventstore.claims.position IS 'The event that took it';
 
 CREATE TABLE eventstore.commands (
     command_id     uuid        NOT NULL PRIMARY KEY,
@@ -94,183 +101,82 @@ $$;
 CREATE TRIGGER append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstore.events
     FOR EACH STATEMENT EXECUTE FUNCTION eventstore.refuse_change();
+CREATE TRIGGER append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstore.tags
+    FOR EACH STATEMENT EXECUTE FUNCTION eventstore.refuse_change();
 
--- Appends a batch of independent commands, each wholly or not at all.
+-- Makes partitions until two of them are empty. Safe to repeat, and at the same time.
 --
--- Commands are numbered from 1 by their place in command_ids; expected_*, claim_* and event_* are
--- parallel arrays that name their command by that number. An expectation is an exact version,
--- -1 for any, -2 for at least one event. A stream that one command of the batch writes is named by
--- no other, and no claim or command id comes twice; a unique violation tells a caller that broke this.
---
--- Returns, for a command that was appended, a row 'appended' with its last position and a row
--- 'stream' for each stream with the version it is at; else one or more rows that say what refused it.
-CREATE FUNCTION eventstore.append(
-    command_ids     uuid[],
-    fingerprints    bytea[],
-    correlation_ids uuid[],
-    causation_ids   uuid[],
-    actors          text[],
-    traces          text[],
-    expected_command integer[],
-    expected_stream  text[],
-    expected_version bigint[],
-    claim_command   integer[],
-    claim_namespace text[],
-    claim_value     text[],
-    claim_stream    text[],
-    event_command   integer[],
-    event_id        uuid[],
-    event_stream    text[],
-    event_type      text[],
-    event_schema    smallint[],
-    event_payload   text[],
-    event_subject   text[]
-)
-RETURNS TABLE (command integer, outcome text, stream text, at bigint)
-LANGUAGE plpgsql AS $$
-#variable_conflict use_column
+-- A version is unique in its stream across partitions because the append checks it under the order
+-- lock; the index of each partition finds a stream's events there, and checks once more.
+CREATE FUNCTION eventstore.add_partitions() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog
+AS $$
 DECLARE
-    base      bigint;
-    stamp     timestamptz;
-    refused   integer[] := '{}';
-    appended  bigint;
+    size     bigint;
+    wanted   bigint;
+    name     text;
+    existing bigint;
 BEGIN
-    -- Each statement below must see what the previous holder of the lock committed.
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'append needs READ COMMITTED, not %', current_setting('transaction_isolation')
-            USING ERRCODE = 'active_sql_transaction';
-    END IF;
-
-    -- 1. Queue: the lock is held until the commit, so commit order is position order. (107126926175347 spells "annals".)
-    PERFORM pg_advisory_xact_lock(107126926175347);
-
-    SELECT e.position, e.recorded_at INTO base, stamp
-    FROM eventstore.events e
-    ORDER BY e.position DESC
-    LIMIT 1;
-    base := coalesce(base, 0);
-    stamp := greatest(clock_timestamp(), stamp);
-
-    -- 2. Commands that took effect before.
-    FOR command, outcome, at IN
-        SELECT given.number::integer,
-               CASE WHEN known.fingerprint = given.fingerprint THEN 'duplicate' ELSE 'other-body' END,
-               known.last_position
-        FROM unnest(command_ids, fingerprints) WITH ORDINALITY AS given (id, fingerprint, number)
-        JOIN eventstore.commands AS known ON known.command_id = given.id
-    LOOP
-        refused := refused || command;
-        RETURN NEXT;
+    PERFORM pg_advisory_xact_lock(107126926175348);
+    SELECT l.partition_events INTO size FROM eventstore.log AS l;
+    SELECT coalesce(max(e.position), 0) / size + 3 INTO wanted FROM eventstore.events AS e;
+    SELECT count(*) INTO existing FROM pg_inherits WHERE inhparent = 'eventstore.events'::regclass;
+    FOR number IN existing + 1 .. wanted LOOP
+        name := format('events_%s', lpad(number::text, 6, '0'));
+        -- Filled in before it is attached, which locks nobody out of the log.
+        EXECUTE format('CREATE TABLE eventstore.%I (LIKE eventstore.events INCLUDING ALL)', name);
+        EXECUTE format('CREATE UNIQUE INDEX %I ON eventstore.%I (stream, version)', name || '_stream_version_key', name);
+        EXECUTE format(
+            'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstore.%I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION eventstore.refuse_change()', name);
+        EXECUTE format(
+            'ALTER TABLE eventstore.events ATTACH PARTITION eventstore.%I FOR VALUES FROM (%s) TO (%s)',
+            name, (number - 1) * size + 1, number * size + 1);
     END LOOP;
-
-    -- 3. Streams that are not where the decision was made.
-    FOR command, outcome, stream, at IN
-        SELECT given.command, 'conflict', given.stream, coalesce(head.version, 0)
-        FROM unnest(expected_command, expected_stream, expected_version) AS given (command, stream, version)
-        LEFT JOIN LATERAL (
-            SELECT e.version FROM eventstore.events e
-            WHERE e.stream = given.stream
-            ORDER BY e.version DESC
-            LIMIT 1
-        ) AS head ON true
-        WHERE given.command <> ALL (refused)
-          AND CASE given.version
-                  WHEN -1 THEN false
-                  WHEN -2 THEN head.version IS NULL
-                  ELSE coalesce(head.version, 0) <> given.version
-              END
-    LOOP
-        refused := refused || command;
-        RETURN NEXT;
-    END LOOP;
-
-    -- 4. Claims that another stream holds.
-    FOR command, outcome, stream, at IN
-        SELECT given.command, 'claim-taken:' || given.namespace, held.stream, held.position
-        FROM unnest(claim_command, claim_namespace, claim_value, claim_stream)
-             AS given (command, namespace, value, stream)
-        JOIN eventstore.claims AS held ON held.namespace = given.namespace AND held.value = given.value
-        WHERE given.command <> ALL (refused)
-          AND held.stream <> given.stream
-    LOOP
-        refused := refused || command;
-        RETURN NEXT;
-    END LOOP;
-
-    IF cardinality(refused) > 0 AND (SELECT count(DISTINCT r) FROM unnest(refused) AS r) = cardinality(command_ids) THEN
-        RETURN;
-    END IF;
-
-    -- 5. What is left is written, positions in the order given.
-    RETURN QUERY
-    WITH heads AS MATERIALIZED (
-        SELECT given.stream, coalesce(head.version, 0) AS version
-        FROM (SELECT DISTINCT e.stream FROM unnest(event_stream) AS e (stream)) AS given
-        LEFT JOIN LATERAL (
-            SELECT e.version FROM eventstore.events e
-            WHERE e.stream = given.stream
-            ORDER BY e.version DESC
-            LIMIT 1
-        ) AS head ON true
-    ),
-    fresh AS MATERIALIZED (
-        SELECT base + row_number() OVER (ORDER BY given.number) AS position,
-               heads.version + row_number() OVER (PARTITION BY given.stream ORDER BY given.number) AS version,
-               given.*
-        FROM unnest(event_command, event_id, event_stream, event_type, event_schema, event_payload, event_subject)
-             WITH ORDINALITY AS given (command, id, stream, type, schema_version, payload, subject, number)
-        JOIN heads ON heads.stream = given.stream
-        WHERE given.command <> ALL (refused)
-    ),
-    accepted AS MATERIALIZED (
-        SELECT given.number::integer AS command, given.*,
-               coalesce(min(fresh.position), base + 1) AS first_position,
-               coalesce(max(fresh.position), base) AS last_position
-        FROM unnest(command_ids, fingerprints, correlation_ids, causation_ids, actors, traces)
-             WITH ORDINALITY AS given (id, fingerprint, correlation_id, causation_id, actor, trace, number)
-        LEFT JOIN fresh ON fresh.command = given.number
-        WHERE given.number <> ALL (refused)
-        GROUP BY given.id, given.fingerprint, given.correlation_id, given.causation_id, given.actor, given.trace, given.number
-    ),
-    recorded AS (
-        INSERT INTO eventstore.commands (command_id, fingerprint, first_position, last_position, recorded_at)
-        SELECT id, fingerprint, first_position, last_position, stamp FROM accepted
-    ),
-    logged AS (
-        INSERT INTO eventstore.events (
-            position, recorded_at, event_id, command_id, correlation_id, causation_id,
-            version, schema_version, type, stream, actor, trace, payload
-        )
-        SELECT fresh.position, stamp, fresh.id, accepted.id, accepted.correlation_id, accepted.causation_id,
-               fresh.version, fresh.schema_version, fresh.type, fresh.stream, accepted.actor, accepted.trace,
-               fresh.payload::json
-        FROM fresh
-        JOIN accepted ON accepted.command = fresh.command
-        ORDER BY fresh.position
-    ),
-    told AS (
-        INSERT INTO eventstore.outbox (position, message_id, subject)
-        SELECT fresh.position, fresh.id, fresh.subject FROM fresh
-        WHERE fresh.subject IS NOT NULL
-        ORDER BY fresh.position
-    ),
-    claimed AS (
-        INSERT INTO eventstore.claims (namespace, value, stream, position)
-        SELECT given.namespace, given.value, given.stream, accepted.last_position
-        FROM unnest(claim_command, claim_namespace, claim_value, claim_stream)
-             AS given (command, namespace, value, stream)
-        JOIN accepted ON accepted.command = given.command
-        WHERE NOT EXISTS (
-            SELECT 1 FROM eventstore.claims AS held
-            WHERE held.namespace = given.namespace AND held.value = given.value
-        )
-    )
-    SELECT accepted.command, 'appended', NULL::text, accepted.last_position FROM accepted
-    UNION ALL
-    SELECT fresh.command, 'stream', fresh.stream, max(fresh.version) FROM fresh GROUP BY fresh.command, fresh.stream;
-
-    -- 6. Wake those who follow. The number is a hint; they read the log themselves.
-    PERFORM pg_notify('eventstore_appended', '');
 END
 $$;
-COMMENT ON FUNCTION eventstore.append IS 'Appends a batch of independent commands, each wholly or not at all';
+COMMENT ON FUNCTION eventstore.add_partitions IS 'Makes partitions ahead of the log, until two of them are empty';
+
+SELECT eventstore.add_partitions();
+
+-- Positions have no gap and times do not go back, so twenty steps find one in millions.
+CREATE FUNCTION eventstore.position_at(moment timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog
+AS $$
+DECLARE
+    low    bigint := 0;
+    high   bigint;
+    middle bigint;
+BEGIN
+    SELECT coalesce(max(e.position), 0) INTO high FROM eventstore.events AS e;
+    WHILE low < high LOOP
+        middle := (low + high + 1) / 2;
+        IF (SELECT e.recorded_at FROM eventstore.events AS e WHERE e.position = middle) <= moment THEN
+            low := middle;
+        ELSE
+            high := middle - 1;
+        END IF;
+    END LOOP;
+    RETURN low;
+END
+$$;
+COMMENT ON FUNCTION eventstore.position_at IS 'The position of the last event up to a moment, 0 if there is none';
+
+-- What EventId::of does, for those who read the log in SQL.
+CREATE FUNCTION eventstore.event_id("position" bigint, recorded_at timestamptz) RETURNS uuid
+LANGUAGE sql STABLE
+RETURN (
+    SELECT (
+        lpad(to_hex(floor(extract(epoch FROM event_id.recorded_at) * 1000)::bigint), 12, '0')
+        || '7' || lpad(to_hex(l.bits >> 22), 3, '0')
+        || to_hex((-9223372036854775808)::bigint | ((l.bits & 4194303) << 40) | event_id."position")
+    )::uuid
+    FROM (
+        SELECT ('x' || right(replace(log.id::text, '-', ''), 9))::bit(36)::bigint & 17179869183 AS bits
+        FROM eventstore.log
+    ) AS l
+);
+COMMENT ON FUNCTION eventstore.event_id IS 'The id of the event at a position: a UUIDv7 whose free bits hold the position';

@@ -84,7 +84,7 @@ impl CommandBus {
                 Err(error) => return Err(error),
             };
             match self.store.append(append).await {
-                Err(AppendError::Conflict { .. }) => {}
+                Err(AppendError::Conflict { .. } | AppendError::ConditionFailed { .. }) => {}
                 Err(error @ AppendError::Unconfirmed { .. }) => {
                     let known = self.store.repeated(command.id, command.fingerprint).await;
                     return known.ok().flatten().ok_or(CommandError::Append(error));
@@ -106,7 +106,7 @@ impl CommandBus {
         command: &Command,
     ) -> Result<Receipt, CommandError> {
         let streams = stream_ids(command);
-        let history = EventStore::read_streams_in(connection, &streams).await;
+        let history = self.store.read_streams_in(connection, &streams).await;
         match self.decide(command, &streams, &history.map_err(CommandError::Load)?) {
             Ok(append) => append_in(connection, &append).await.map_err(CommandError::Append),
             Err(CommandError::Rejected(rejection)) => {
@@ -142,18 +142,16 @@ impl CommandBus {
                 history.iter().filter(|event| of_decision.contains(&event.stream())).collect();
             let decided = decision.decide(&relevant)?;
             for event in decided {
-                events.push(codec::encode(&event, self.ids.next())?);
+                events.push(codec::encode(&event)?);
                 claims.extend(codec::claims(&event));
                 history.push(event);
             }
         }
         Ok(Append {
-            command_id: command.id,
-            fingerprint: command.fingerprint,
-            metadata: command.metadata.clone(),
             expectations: expectations.collect(),
             events,
             claims,
+            ..Append::new(command.id, command.fingerprint, command.metadata.clone())
         })
     }
 }

@@ -1,8 +1,7 @@
 //! Between the domain's events and the store's.
 
 use domain::{DecodeError, Event, Message, Stream};
-use eventstore::{EventId, EventType, NewClaim, NewEvent, Position, RecordedEvent, StreamId};
-use uuid::Uuid;
+use eventstore::{Claim, EventId, EventType, NewEvent, Position, RecordedEvent, StreamId};
 
 /// An event of the log that today's types cannot read.
 #[derive(Debug, thiserror::Error)]
@@ -31,23 +30,20 @@ pub fn decode(recorded: &RecordedEvent) -> Result<Event, Undecodable> {
 }
 
 /// Writes an event of the domain as an event to append, with what the public is told of it.
-pub(crate) fn encode(event: &Event, id: Uuid) -> Result<NewEvent, serde_json::Error> {
+pub(crate) fn encode(event: &Event) -> Result<NewEvent, serde_json::Error> {
     let event_type = event.payload_type();
     Ok(NewEvent {
         stream: stream_id(event.stream()),
-        id: EventId::new(id),
-        event_type: EventType {
-            name: event_type.name.to_owned(),
-            schema_version: event_type.version,
-        },
+        event_type: EventType::new(event_type.name, event_type.version),
+        tags: Vec::new(),
         payload: event.encode()?,
         subject: Message::of(event).map(|message| message.payload_type().to_string()),
     })
 }
 
-pub(crate) fn claims(event: &Event) -> impl Iterator<Item = NewClaim> {
+pub(crate) fn claims(event: &Event) -> impl Iterator<Item = Claim> {
     let stream = stream_id(event.stream());
-    event.claims().into_iter().map(move |claim| NewClaim {
+    event.claims().into_iter().map(move |claim| Claim {
         namespace: claim.namespace.to_owned(),
         value: claim.value,
         stream: stream.clone(),

@@ -5,6 +5,7 @@
 //! caller. Both go through the same function, `eventstore.append`
 //! (docs/adr/0002-one-statement-append.md).
 
+mod batch;
 mod error;
 pub(crate) mod receipt;
 mod request;
@@ -15,7 +16,7 @@ use sqlx::PgConnection;
 
 pub use error::AppendError;
 pub use receipt::Receipt;
-pub use request::{Append, ExpectedVersion, Fingerprint, Metadata, NewClaim, NewEvent};
+pub use request::{Append, Claim, Condition, ExpectedVersion, Fingerprint, Metadata, NewEvent};
 
 /// Appends inside the caller's transaction, so that it commits with rows of the caller's own.
 ///

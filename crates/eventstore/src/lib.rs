@@ -12,22 +12,28 @@
 //! this workspace.
 
 mod names;
+mod partitions;
 
 pub mod answer;
 pub mod append;
 pub mod cursor;
+pub mod query;
 pub mod read;
 pub mod store;
+pub mod subscription;
 pub mod wakeup;
 
 pub use append::{
-    Append, AppendError, ExpectedVersion, Fingerprint, Metadata, NewClaim, NewEvent, Receipt,
-    append_in,
+    Append, AppendError, Claim, Condition, ExpectedVersion, Fingerprint, Metadata, NewEvent,
+    Receipt, append_in,
 };
 pub use cursor::{Cursor, CursorError};
 pub use names::{
-    CommandId, EventId, EventType, InvalidStreamId, LogId, Position, StreamId, StreamVersion,
+    CommandId, EventId, EventType, InvalidStreamId, InvalidTag, LogId, Position, StreamId,
+    StreamVersion, Tag,
 };
-pub use read::{OutboxMessage, RecordedEvent};
+pub use query::{Query, QueryItem};
+pub use read::{Direction, Filter, Moment, OutboxMessage, Page, RecordedEvent, StreamSlice};
 pub use store::EventStore;
+pub use subscription::{Rewound, Subscription};
 pub use wakeup::Wakeup;

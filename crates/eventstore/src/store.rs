@@ -7,10 +7,8 @@ use sqlx::{PgConnection, PgPool};
 use crate::answer::within;
 use crate::append::receipt;
 use crate::append::writer::Writer;
-use crate::{
-    Append, AppendError, CommandId, Fingerprint, LogId, OutboxMessage, Position, Receipt,
-    RecordedEvent, StreamId, read,
-};
+use crate::partitions::Partitions;
+use crate::{Append, AppendError, CommandId, Fingerprint, LogId, Position, Receipt};
 
 /// The log of one database. Clones share the pool and the queue of the writer.
 #[derive(Debug, Clone)]
@@ -29,9 +27,11 @@ impl EventStore {
     /// # Errors
     /// The database cannot be reached, or holds no log.
     pub async fn open(pool: PgPool) -> Result<Self, sqlx::Error> {
-        let id = sqlx::query_scalar!("SELECT id FROM eventstore.log").fetch_one(&pool).await?;
-        let writer = Writer::start(pool.clone());
-        Ok(Self { pool, writer, log_id: LogId::new(id) })
+        let log = sqlx::query!("SELECT id, partition_events FROM eventstore.log");
+        let log = log.fetch_one(&pool).await?;
+        let partitions = Partitions::new(pool.clone(), log.partition_events);
+        let writer = Writer::start(pool.clone(), partitions);
+        Ok(Self { pool, writer, log_id: LogId::new(log.id) })
     }
 
     /// The connections it uses.
@@ -121,70 +121,5 @@ impl EventStore {
             .fetch_one(connection)
             .await?;
         Ok(Position::new(head.unwrap_or_default()))
-    }
-
-    /// All events of `streams`, in log order.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn read_streams(
-        &self,
-        streams: &[StreamId],
-    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-        within(async { read::streams(&mut *self.pool.acquire().await?, streams).await }).await
-    }
-
-    /// [`EventStore::read_streams`] on a connection of the caller.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn read_streams_in(
-        connection: &mut PgConnection,
-        streams: &[StreamId],
-    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-        read::streams(connection, streams).await
-    }
-
-    /// At most `limit` events after `after` and up to `to`, of `types` or of all, in log order.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn read_log(
-        &self,
-        after: Position,
-        to: Position,
-        types: Option<&[&str]>,
-        limit: u16,
-    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-        within(async {
-            Self::read_log_in(&mut *self.pool.acquire().await?, after, to, types, limit).await
-        })
-        .await
-    }
-
-    /// [`EventStore::read_log`] on a connection of the caller.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn read_log_in(
-        connection: &mut PgConnection,
-        after: Position,
-        to: Position,
-        types: Option<&[&str]>,
-        limit: u16,
-    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-        read::log(connection, after, to, types, limit.into()).await
-    }
-
-    /// At most `limit` messages for the public after `after`, in log order.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn read_outbox(
-        &self,
-        after: Position,
-        limit: u16,
-    ) -> Result<Vec<OutboxMessage>, sqlx::Error> {
-        within(read::outbox(&self.pool, after, limit.into())).await
     }
 }

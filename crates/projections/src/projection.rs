@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use domain::{DecodeError, Event};
-use eventstore::{Position, RecordedEvent};
+use eventstore::{Filter, Position, RecordedEvent};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// A read model: its name, its tables, the events it reads and what they do to it.
@@ -68,6 +68,11 @@ impl Projection {
     #[must_use]
     pub fn cursor_name(&self) -> String {
         format!("projection:{}", self.schema_name())
+    }
+
+    /// The events it reads.
+    pub(crate) fn filter(&self) -> Filter {
+        Filter::types(self.reads.iter().copied())
     }
 
     /// Takes effect of `entries` on the tables in `schema`, in the caller's transaction.

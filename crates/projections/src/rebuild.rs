@@ -92,12 +92,12 @@ async fn rebuild_in(
             break;
         }
         position = transaction(connection, async |connection| {
-            fill(connection, projection, shadow, position, head).await
+            fill(store, connection, projection, shadow, position, head).await
         })
         .await?;
     }
     let position = transaction(connection, async |connection| {
-        switch(connection, projection, [live, shadow, retired], position).await
+        switch(store, connection, projection, [live, shadow, retired], position).await
     })
     .await?;
     report(Progress { position, head: position });
@@ -107,24 +107,21 @@ async fn rebuild_in(
 
 /// Takes effect of one batch of what lies after `from` and up to `to`; answers with how far it came.
 async fn fill(
+    store: &EventStore,
     connection: &mut PgConnection,
     projection: &Projection,
     schema: &str,
     from: Position,
     to: Position,
 ) -> Result<Position, RebuildError> {
-    let events =
-        EventStore::read_log_in(connection, from, to, Some(projection.reads), BATCH).await?;
-    let reached = match events.last() {
-        Some(last) if events.len() == usize::from(BATCH) => last.position,
-        _ => to,
-    };
-    let entries = events.into_iter().map(Entry::read).collect::<Result<Vec<_>, _>>()?;
+    let page = store.read_page_in(connection, &projection.filter(), from, to, BATCH).await?;
+    let entries = page.events.into_iter().map(Entry::read).collect::<Result<Vec<_>, _>>()?;
     projection.apply_to(connection, schema, &entries).await?;
-    Ok(reached)
+    Ok(page.reached)
 }
 
 async fn switch(
+    store: &EventStore,
     connection: &mut PgConnection,
     projection: &Projection,
     [live, shadow, retired]: [&str; 3],
@@ -141,7 +138,7 @@ async fn switch(
     // behind, or that nobody follows, does not hold the new one back.
     let head = EventStore::head_in(connection).await?;
     while position < head {
-        position = fill(connection, projection, shadow, position, head).await?;
+        position = fill(store, connection, projection, shadow, position, head).await?;
     }
     let rename =
         format!("ALTER SCHEMA {live} RENAME TO {retired}; ALTER SCHEMA {shadow} RENAME TO {live}");

@@ -162,14 +162,10 @@ impl Worker {
         if head <= from {
             return Ok(false);
         }
-        let reads = Some(self.projection.reads);
-        let events = self.store.read_log(from, head, reads, BATCH).await?;
-        let mut to = match events.last() {
-            Some(last) if events.len() == usize::from(BATCH) => last.position,
-            _ => head,
-        };
-        let mut entries = Vec::with_capacity(events.len());
-        for recorded in events {
+        let page = self.store.read_page(&self.projection.filter(), from, head, BATCH).await?;
+        let mut to = page.reached;
+        let mut entries = Vec::with_capacity(page.events.len());
+        for recorded in page.events {
             let before = Position::new(recorded.position.get() - 1);
             match Entry::read(recorded) {
                 Ok(entry) => entries.push(entry),

@@ -37,7 +37,7 @@ pub(crate) struct Site<'a> {
 pub struct Postgres {
     cluster: Cluster,
     log: PathBuf,
-    shared_buffers: &'static str,
+    settings: Vec<String>,
     port: u16,
     lifeline: Option<Lifeline>,
     instance: Option<Instance>,
@@ -52,27 +52,35 @@ impl Postgres {
     /// # Errors
     /// No PostgreSQL can be found or installed, or it does not start.
     pub fn start_ephemeral() -> Result<Self, Error> {
+        Self::start_ephemeral_with(&["shared_buffers=128MB"])
+    }
+
+    /// [`Postgres::start_ephemeral`] with `settings` of its own, each written `name=value`.
+    ///
+    /// # Errors
+    /// As [`Postgres::start_ephemeral`], or a setting is not known.
+    pub fn start_ephemeral_with(settings: &[&str]) -> Result<Self, Error> {
         let instance = Instance::create()?;
         let report = |line: &str| tracing::info!("{line}");
         let home = instance.postgres();
         let site = Site { home: &home, log: instance.log("postgres"), report: &report };
-        let mut postgres = Self::open(&site, false)?;
+        let mut postgres = Self::open(&site, false, settings)?;
         postgres.instance = Some(instance);
         Ok(postgres)
     }
 
     /// Starts the server of a development directory, on the data of its last run.
     pub(crate) fn start(site: &Site<'_>) -> Result<Self, Error> {
-        Self::open(site, true)
+        Self::open(site, true, &["shared_buffers=256MB"])
     }
 
-    fn open(site: &Site<'_>, durable: bool) -> Result<Self, Error> {
+    fn open(site: &Site<'_>, durable: bool, settings: &[&str]) -> Result<Self, Error> {
         let cluster = Cluster::open(site.home, durable, site.report)?;
         let wanted = Wanted::Preferably(cluster.last_port());
         let mut postgres = Self {
             cluster,
             log: site.log.clone(),
-            shared_buffers: if durable { "256MB" } else { "128MB" },
+            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             port: 0,
             lifeline: None,
             instance: None,
@@ -190,7 +198,6 @@ impl Postgres {
             "listen_addresses=127.0.0.1",
             // No socket file: its path would be limited to about 100 characters.
             "unix_socket_directories=",
-            &format!("shared_buffers={}", self.shared_buffers),
             "max_connections=200",
             "fsync=on",
             "synchronous_commit=on",
@@ -201,7 +208,10 @@ impl Postgres {
             "lc_messages=C",
             "log_timezone=UTC",
             "timezone=UTC",
-        ] {
+        ]
+        .into_iter()
+        .chain(self.settings.iter().map(String::as_str))
+        {
             arguments.push("-c".into());
             arguments.push(setting.into());
         }

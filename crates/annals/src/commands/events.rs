@@ -1,7 +1,8 @@
 //! `annals events`: what happened.
 
 use anyhow::{Context as _, bail};
-use eventstore::{EventStore, Position, RecordedEvent, StreamId, Wakeup};
+use eventstore::{EventStore, Filter, Position, RecordedEvent, StreamId, Wakeup};
+use futures_util::TryStreamExt;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -9,8 +10,6 @@ use super::{answer, open_log};
 use crate::cli;
 use crate::config::Config;
 use crate::signals::stop_token;
-
-const PAGE: u16 = 500;
 
 pub(super) async fn run(config: &Config, command: cli::Events) -> anyhow::Result<()> {
     let store = open_log(config).await?;
@@ -25,7 +24,7 @@ pub(super) async fn run(config: &Config, command: cli::Events) -> anyhow::Result
                 None if no_follow => Position::START,
                 None => store.head().await?,
             };
-            tail(&store, after, &types, !no_follow, json).await
+            tail(&store, after, types, !no_follow, json).await
         }
         cli::Events::Show { stream, json } => {
             let id = StreamId::new(stream.as_str()).context("cannot look for this stream")?;
@@ -40,32 +39,25 @@ pub(super) async fn run(config: &Config, command: cli::Events) -> anyhow::Result
 
 async fn tail(
     store: &EventStore,
-    mut after: Position,
-    types: &[String],
+    after: Position,
+    types: Vec<String>,
     follow: bool,
     json: bool,
 ) -> anyhow::Result<()> {
     let stop = stop_token()?;
-    let mut wakeup = Wakeup::listen(store.pool().clone());
-    let types: Vec<_> = types.iter().map(String::as_str).collect();
-    let types = (!types.is_empty()).then_some(types.as_slice());
-    while !stop.is_cancelled() {
-        let head = store.head().await?;
-        let events = store.read_log(after, head, types, PAGE).await?;
-        events.iter().try_for_each(|event| answer(&line(event, json)?))?;
-        match events.last() {
-            Some(last) if events.len() == usize::from(PAGE) => after = last.position,
-            _ => {
-                after = after.max(head);
-                if !follow {
-                    break;
-                }
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = wakeup.wait() => {}
-                }
-            }
-        }
+    let filter = if types.is_empty() { Filter::everything() } else { Filter::types(types) };
+    let mut events = store.read_log(filter.clone(), after, Position::MAX);
+    while !follow && let Some(event) = events.try_next().await? {
+        answer(&line(&event, json)?)?;
+    }
+    let wakeup = Wakeup::listen(store.pool().clone());
+    let mut subscription = store.subscribe(filter, after, wakeup);
+    while follow {
+        let page = tokio::select! {
+            () = stop.cancelled() => break,
+            page = subscription.next() => page?,
+        };
+        page.events.iter().try_for_each(|event| answer(&line(event, json)?))?;
     }
     Ok(())
 }

@@ -155,7 +155,7 @@ async fn assert_stock_is_right(client: &Client, orders: &[Value]) {
 
 /// Law 5, as a foreign system sees it.
 async fn assert_told_once(pool: &PgPool, subscriber: &Subscriber) {
-    let query = "SELECT o.message_id::text, o.position, e.stream, e.version, o.subject
+    let query = "SELECT eventstore.event_id(e.position, e.recorded_at)::text, o.position, e.stream, e.version, o.subject
                  FROM eventstore.outbox o JOIN eventstore.events e USING (position) ORDER BY o.position";
     let outbox: Vec<(String, i64, String, i64, String)> =
         sqlx::query_as(query).fetch_all(pool).await.unwrap();

@@ -48,7 +48,9 @@ impl From<Rejection> for Problem {
 impl From<AppendError> for Problem {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Conflict { .. } => Self::new(Code::Contended, "Nothing was changed."),
+            AppendError::Conflict { .. } | AppendError::ConditionFailed { .. } => {
+                Self::new(Code::Contended, "Nothing was changed.")
+            }
             AppendError::ClaimTaken { ref namespace, .. } if namespace == "catalog.sku" => {
                 Self::new(Code::SkuTaken, "No product was listed.").field("/sku", "is in use")
             }

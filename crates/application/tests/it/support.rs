@@ -12,7 +12,7 @@ use domain::ids::{OrderId, ProductId};
 use domain::ordering::{RequestedLine, RequestedLines};
 use domain::values::{Money, ProductName, Quantity, Sku, StockLevel};
 use domain::{Event, Message, Policy};
-use eventstore::{EventStore, Metadata, Position, Receipt, RecordedEvent};
+use eventstore::{EventStore, Filter, Metadata, Position, Receipt, RecordedEvent};
 use sqlx::migrate::Migrator;
 use sqlx::{PgConnection, PgPool};
 use testkit::TestDatabase;
@@ -41,7 +41,11 @@ impl World {
     /// The whole log.
     pub(crate) async fn log(&self) -> Vec<RecordedEvent> {
         let head = self.store.head().await.unwrap();
-        self.store.read_log(Position::START, head, None, u16::MAX).await.unwrap()
+        self.store
+            .read_page(&Filter::everything(), Position::START, head, u16::MAX)
+            .await
+            .unwrap()
+            .events
     }
 
     /// The types of the whole log.

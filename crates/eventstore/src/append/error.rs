@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::request::{MAX_EVENTS, MAX_PAYLOAD_BYTES};
-use crate::{CommandId, EventType, StreamId, StreamVersion};
+use crate::{CommandId, EventType, Position, StreamId, StreamVersion};
 
 /// Why an append was not acknowledged.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -15,6 +15,15 @@ pub enum AppendError {
         stream: StreamId,
         /// Where it is.
         actual: StreamVersion,
+    },
+    /// Something happened that the decision did not know of: read again from where it had read to,
+    /// and decide again.
+    #[error("an event at position {position}, of stream {stream}, fails a condition")]
+    ConditionFailed {
+        /// The first such event.
+        position: Position,
+        /// Its stream.
+        stream: StreamId,
     },
     /// Another stream holds a claimed value.
     #[error("a value of {namespace} is taken by stream {holder}")]
@@ -52,8 +61,8 @@ pub enum AppendError {
         /// The stream.
         stream: StreamId,
     },
-    /// An event is for a stream of which nothing is expected.
-    #[error("nothing is expected of stream {stream}, to which an event is added")]
+    /// An event or a claim is for a stream of which nothing is expected.
+    #[error("nothing is expected of stream {stream}, to which an event or a claim belongs")]
     WithoutExpectation {
         /// The stream.
         stream: StreamId,

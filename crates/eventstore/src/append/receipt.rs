@@ -1,5 +1,7 @@
 //! The proof that a command took effect, now or before.
 
+use std::collections::HashSet;
+
 use sqlx::PgConnection;
 
 use crate::{CommandId, Position, StreamId, StreamVersion};
@@ -40,7 +42,7 @@ pub(crate) async fn find(
         return Ok(None);
     };
     let streams = rows.into_iter().filter_map(|row| {
-        Some((StreamId::recorded(row.stream?), StreamVersion::new(row.version?)))
+        Some((StreamId::recorded(row.stream?.into()), StreamVersion::new(row.version?)))
     });
     Ok(Some(Receipt { command_id: id, position, streams: streams.collect(), repeated: true }))
 }
@@ -56,4 +58,19 @@ pub(crate) async fn find_fingerprint(
     )
     .fetch_optional(connection)
     .await
+}
+
+/// Which of the commands `ids` took effect.
+pub(crate) async fn known(
+    connection: &mut PgConnection,
+    ids: &[CommandId],
+) -> Result<HashSet<CommandId>, sqlx::Error> {
+    let ids: Vec<_> = ids.iter().map(|id| id.get()).collect();
+    let known = sqlx::query_scalar!(
+        "SELECT command_id FROM eventstore.commands WHERE command_id = ANY ($1)",
+        &ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(known.into_iter().map(CommandId::new).collect())
 }

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::AppendError;
-use crate::{CommandId, EventId, EventType, StreamId, StreamVersion};
+use crate::query::Query;
+use crate::{CommandId, EventType, Position, StreamId, StreamVersion, Tag};
 
 /// Most events of one append.
 pub(super) const MAX_EVENTS: usize = 500;
@@ -28,8 +29,13 @@ pub struct Append {
     pub expectations: Vec<(StreamId, ExpectedVersion)>,
     /// What happened, in the order in which it enters the log; 0 to 500 events.
     pub events: Vec<NewEvent>,
+    /// What must not have happened, besides.
+    pub conditions: Vec<Condition>,
     /// The values that the streams take.
-    pub claims: Vec<NewClaim>,
+    pub claims: Vec<Claim>,
+    /// The values that the streams give up, before any is taken; one that its stream does not hold
+    /// stays as it is.
+    pub releases: Vec<Claim>,
 }
 
 /// Where a stream must be.
@@ -44,6 +50,9 @@ pub enum ExpectedVersion {
 }
 
 impl ExpectedVersion {
+    /// The stream must not exist.
+    pub const NO_STREAM: Self = Self::Exact(StreamVersion::START);
+
     /// As `eventstore.append` wants it.
     pub(crate) const fn encode(self) -> i64 {
         match self {
@@ -54,29 +63,47 @@ impl ExpectedVersion {
     }
 }
 
+/// No event that matches `query` may come after the position `after`: the dynamic consistency
+/// boundary of a decision that was made on all such events up to there.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// Up to where the decision has read; the nearer to the end of the log, the cheaper the check.
+    pub after: Position,
+    /// What it has read.
+    pub query: Query,
+}
+
 /// One event to append.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     /// The stream it is added to.
     pub stream: StreamId,
-    /// Its id, for ever.
-    pub id: EventId,
     /// What it says.
     pub event_type: EventType,
+    /// What decisions across streams may find it by.
+    pub tags: Vec<Tag>,
     /// JSON text; kept byte for byte.
     pub payload: String,
     /// If the public is told, on which subject (without the installation's namespace).
     pub subject: Option<String>,
 }
 
-/// A value that `stream` takes, unique within `namespace`.
-#[derive(Debug, Clone)]
-pub struct NewClaim {
-    /// What is unique.
+impl NewEvent {
+    /// An event without tags, of which the public is not told.
+    #[must_use]
+    pub fn new(stream: StreamId, event_type: EventType, payload: impl Into<String>) -> Self {
+        Self { stream, event_type, tags: Vec::new(), payload: payload.into(), subject: None }
+    }
+}
+
+/// A value of a stream, unique within `namespace`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// What is unique, for example `user.email`.
     pub namespace: String,
     /// The value.
     pub value: String,
-    /// Who takes it; one of the streams of the append.
+    /// Whose it is; one of the streams of the append.
     pub stream: StreamId,
 }
 
@@ -112,6 +139,21 @@ impl Fingerprint {
 }
 
 impl Append {
+    /// What `command_id` writes, still nothing.
+    #[must_use]
+    pub const fn new(command_id: CommandId, fingerprint: Fingerprint, metadata: Metadata) -> Self {
+        Self {
+            command_id,
+            fingerprint,
+            metadata,
+            expectations: Vec::new(),
+            events: Vec::new(),
+            conditions: Vec::new(),
+            claims: Vec::new(),
+            releases: Vec::new(),
+        }
+    }
+
     /// Refuses what could never be appended, before it costs the database anything.
     pub(crate) fn check(&self) -> Result<(), AppendError> {
         let events = self.events.len();
@@ -132,6 +174,11 @@ impl Append {
             }
             if !named.contains(&event.stream) {
                 return Err(AppendError::WithoutExpectation { stream: event.stream.clone() });
+            }
+        }
+        for claim in self.claims.iter().chain(&self.releases) {
+            if !named.contains(&claim.stream) {
+                return Err(AppendError::WithoutExpectation { stream: claim.stream.clone() });
             }
         }
         Ok(())

@@ -1,64 +1,118 @@
 //! The one statement: a batch of appends as arrays, and the outcomes read back.
 
+use serde::Serialize;
 use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
 
-use super::{Append, AppendError, Receipt, receipt};
-use crate::{Position, StreamId, StreamVersion};
+use super::{Append, AppendError, ExpectedVersion, Receipt, receipt};
+use crate::{Position, StreamId, StreamVersion, Tag};
+
+/// Between the tags of an event; no tag has a control character.
+const TAG_SEPARATOR: &str = "\u{1f}";
 
 /// One array per parameter of `eventstore.append`.
 #[derive(Default)]
 struct Parameters<'a> {
-    command_ids: Vec<uuid::Uuid>,
+    command_ids: Vec<Uuid>,
     fingerprints: Vec<&'a [u8]>,
-    correlation_ids: Vec<uuid::Uuid>,
-    causation_ids: Vec<Option<uuid::Uuid>>,
-    actors: Vec<&'a str>,
-    traces: Vec<Option<&'a str>>,
+    command_events: Vec<i32>,
     expected_command: Vec<i32>,
     expected_stream: Vec<&'a str>,
     expected_version: Vec<i64>,
+    conditions: Vec<ConditionItem<'a>>,
     claim_command: Vec<i32>,
     claim_namespace: Vec<&'a str>,
     claim_value: Vec<&'a str>,
     claim_stream: Vec<&'a str>,
+    claim_release: Vec<bool>,
     event_command: Vec<i32>,
-    event_id: Vec<uuid::Uuid>,
+    event_expectation: Vec<i32>,
+    event_version: Vec<i32>,
+    event_command_id: Vec<Uuid>,
+    event_correlation_id: Vec<Uuid>,
+    event_causation_id: Vec<Option<Uuid>>,
+    event_actor: Vec<&'a str>,
+    event_trace: Vec<Option<&'a str>>,
     event_stream: Vec<&'a str>,
     event_type: Vec<&'a str>,
     event_schema: Vec<i16>,
-    event_payload: Vec<&'a str>,
+    event_tags: Vec<Option<String>>,
     event_subject: Vec<Option<&'a str>>,
+    event_payload: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ConditionItem<'a> {
+    command: i32,
+    after: i64,
+    types: Option<&'a [String]>,
+    tags: &'a [Tag],
 }
 
 impl<'a> Parameters<'a> {
     fn push(&mut self, command: i32, append: &'a Append) {
         self.command_ids.push(append.command_id.get());
         self.fingerprints.push(append.fingerprint.as_bytes());
-        self.correlation_ids.push(append.metadata.correlation_id);
-        self.causation_ids.push(append.metadata.causation_id);
-        self.actors.push(&append.metadata.actor);
-        self.traces.push(append.metadata.trace.as_deref());
+        self.command_events.push(count(append.events.len()));
+        let expectations_before = self.expected_stream.len();
         for (stream, expected) in &append.expectations {
             self.expected_command.push(command);
             self.expected_stream.push(stream.as_str());
             self.expected_version.push(expected.encode());
         }
+        let mut added = vec![0; append.expectations.len()];
         for event in &append.events {
+            let of_stream = |(stream, _): &(StreamId, _)| *stream == event.stream;
+            // `Append::check` has seen that there is one.
+            let expectation = append.expectations.iter().position(of_stream).unwrap_or_default();
+            added[expectation] += 1;
             self.event_command.push(command);
-            self.event_id.push(event.id.get());
+            self.event_expectation.push(count(expectations_before + expectation + 1));
+            self.event_version.push(added[expectation]);
+            self.event_command_id.push(append.command_id.get());
+            self.event_correlation_id.push(append.metadata.correlation_id);
+            self.event_causation_id.push(append.metadata.causation_id);
+            self.event_actor.push(&append.metadata.actor);
+            self.event_trace.push(append.metadata.trace.as_deref());
             self.event_stream.push(event.stream.as_str());
             self.event_type.push(&event.event_type.name);
             self.event_schema.push(event.event_type.schema_version);
-            self.event_payload.push(&event.payload);
+            self.event_tags.push(joined(&event.tags));
             self.event_subject.push(event.subject.as_deref());
+            self.event_payload.push(&event.payload);
         }
-        for claim in &append.claims {
+        for condition in &append.conditions {
+            let after = condition.after.get();
+            self.conditions.extend(condition.query.items().iter().map(|item| {
+                let types = item.types.as_deref();
+                ConditionItem { command, after, types, tags: &item.tags }
+            }));
+        }
+        let claims = append.claims.iter().map(|claim| (claim, false));
+        for (claim, release) in claims.chain(append.releases.iter().map(|claim| (claim, true))) {
             self.claim_command.push(command);
             self.claim_namespace.push(&claim.namespace);
             self.claim_value.push(&claim.value);
             self.claim_stream.push(claim.stream.as_str());
+            self.claim_release.push(release);
         }
     }
+}
+
+/// A number of things of one batch, which are far fewer than 2^31.
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn joined(tags: &[Tag]) -> Option<String> {
+    if tags.is_empty() {
+        return None;
+    }
+    let mut tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    Some(tags.join(TAG_SEPARATOR))
 }
 
 struct OutcomeRow {
@@ -70,7 +124,8 @@ struct OutcomeRow {
 
 /// Appends a batch; answers with one outcome per append, in the order given.
 ///
-/// A stream that one append of the batch writes must be named by no other.
+/// A stream that one append of the batch writes must be named by no other, no claim and no command
+/// id may come twice, and no event may fail a later condition.
 pub(super) async fn append_batch(
     connection: &mut PgConnection,
     batch: &[&Append],
@@ -79,92 +134,140 @@ pub(super) async fn append_batch(
     for (number, append) in (1..).zip(batch) {
         parameters.push(number, append);
     }
+    let conditions = Some(Json(&parameters.conditions)).filter(|json| !json.is_empty());
     // fetch_all reads up to the server's ReadyForQuery: the commit is reported, not only the rows.
     let rows = sqlx::query_as!(
         OutcomeRow,
         r#"
         SELECT command AS "command!", outcome AS "outcome!", stream, at
         FROM eventstore.append(
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26
         )
         "#,
         &parameters.command_ids as _,
         &parameters.fingerprints as _,
-        &parameters.correlation_ids as _,
-        &parameters.causation_ids as _,
-        &parameters.actors as _,
-        &parameters.traces as _,
+        &parameters.command_events as _,
         &parameters.expected_command as _,
         &parameters.expected_stream as _,
         &parameters.expected_version as _,
+        conditions as _,
         &parameters.claim_command as _,
         &parameters.claim_namespace as _,
         &parameters.claim_value as _,
         &parameters.claim_stream as _,
+        &parameters.claim_release as _,
         &parameters.event_command as _,
-        &parameters.event_id as _,
+        &parameters.event_expectation as _,
+        &parameters.event_version as _,
+        &parameters.event_command_id as _,
+        &parameters.event_correlation_id as _,
+        &parameters.event_causation_id as _,
+        &parameters.event_actor as _,
+        &parameters.event_trace as _,
         &parameters.event_stream as _,
         &parameters.event_type as _,
         &parameters.event_schema as _,
-        &parameters.event_payload as _,
+        &parameters.event_tags as _,
         &parameters.event_subject as _,
+        &parameters.event_payload as _,
     )
     .fetch_all(&mut *connection)
     .await?;
 
-    let mut outcomes: Vec<Option<Result<Receipt, AppendError>>> = vec![None; batch.len()];
-    for row in rows {
-        let index = usize::try_from(row.command - 1).unwrap_or(usize::MAX);
-        if let (Some(slot), Some(append)) = (outcomes.get_mut(index), batch.get(index)) {
-            read_outcome(slot, append, row);
-        }
-    }
-    let mut repeated = Vec::new();
+    let mut outcomes = read_outcomes(batch, rows);
     for (outcome, append) in outcomes.iter_mut().zip(batch) {
-        if let Some(Ok(receipt)) = outcome
-            && receipt.repeated
-        {
-            repeated.push((append.command_id, outcome));
+        if matches!(outcome, Ok(receipt) if receipt.repeated) {
+            let known = receipt::find(&mut *connection, append.command_id).await?;
+            *outcome = known.ok_or_else(AppendError::no_outcome);
         }
     }
-    for (command_id, outcome) in repeated {
-        let known = receipt::find(connection, command_id).await?;
-        *outcome = known.map(Ok);
-    }
-    Ok(outcomes
-        .into_iter()
-        .map(|outcome| outcome.unwrap_or_else(|| Err(AppendError::no_outcome())))
-        .collect())
+    Ok(outcomes)
 }
 
-/// Folds one row into what is known of `append`; of several reasons to refuse, the first stands.
-fn read_outcome(slot: &mut Option<Result<Receipt, AppendError>>, append: &Append, row: OutcomeRow) {
-    let command_id = append.command_id;
-    let at = row.at.unwrap_or_default();
-    let stream = row.stream.map(StreamId::recorded);
-    let with = |repeated| Receipt {
-        command_id,
-        position: Position::new(at),
-        streams: Vec::new(),
-        repeated,
-    };
-    match (row.outcome.as_str(), stream, slot.as_mut()) {
-        ("appended", _, None) => *slot = Some(Ok(with(false))),
-        ("duplicate", _, None) => *slot = Some(Ok(with(true))),
-        ("stream", Some(stream), Some(Ok(receipt))) => {
-            receipt.streams.push((stream, StreamVersion::new(at)));
-            receipt.streams.sort_unstable();
+/// What became of each append: what refused it, or where the rows say that it begins.
+fn read_outcomes(batch: &[&Append], rows: Vec<OutcomeRow>) -> Vec<Result<Receipt, AppendError>> {
+    let mut base = None;
+    let mut refusals: Vec<Option<Result<Receipt, AppendError>>> = vec![None; batch.len()];
+    let mut heads: Vec<(usize, StreamId, i64)> = Vec::new();
+    for row in rows {
+        let at = row.at.unwrap_or_default();
+        let Some(index) =
+            usize::try_from(row.command).ok().and_then(|number| number.checked_sub(1))
+        else {
+            base = Some(at);
+            continue;
+        };
+        let stream = row.stream.map(|stream| StreamId::recorded(stream.into()));
+        if let ("head", Some(stream)) = (row.outcome.as_str(), &stream) {
+            heads.push((index, stream.clone(), at));
+        } else if let (Some(slot @ None), Some(append)) =
+            (refusals.get_mut(index), batch.get(index))
+        {
+            // Of several reasons to refuse, the first stands.
+            *slot = Some(refusal(append, &row.outcome, stream, at));
         }
-        ("other-body", _, None) => *slot = Some(Err(AppendError::OtherBody { command_id })),
-        ("conflict", Some(stream), None) => {
-            *slot = Some(Err(AppendError::Conflict { stream, actual: StreamVersion::new(at) }));
-        }
-        (outcome, Some(holder), None) => {
-            if let Some(namespace) = outcome.strip_prefix("claim-taken:") {
-                let namespace = namespace.to_owned();
-                *slot = Some(Err(AppendError::ClaimTaken { namespace, holder }));
-            }
-        }
-        _ => {}
     }
+    let Some(mut position) = base else {
+        return batch.iter().map(|_| Err(AppendError::no_outcome())).collect();
+    };
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for (index, (append, refused)) in batch.iter().zip(refusals).enumerate() {
+        outcomes.push(refused.unwrap_or_else(|| {
+            position += i64::from(count(append.events.len()));
+            let head = |stream: &StreamId, expected| match expected {
+                ExpectedVersion::Exact(version) => version.get(),
+                ExpectedVersion::Any | ExpectedVersion::Exists => heads
+                    .iter()
+                    .find(|(of, name, _)| *of == index && name == stream)
+                    .map_or(0, |(_, _, head)| *head),
+            };
+            Ok(written(append, Position::new(position), head))
+        }));
+    }
+    outcomes
+}
+
+fn refusal(
+    append: &Append,
+    outcome: &str,
+    stream: Option<StreamId>,
+    at: i64,
+) -> Result<Receipt, AppendError> {
+    let command_id = append.command_id;
+    match (outcome, stream) {
+        ("duplicate", _) => {
+            let position = Position::new(at);
+            Ok(Receipt { command_id, position, streams: Vec::new(), repeated: true })
+        }
+        ("other-body", _) => Err(AppendError::OtherBody { command_id }),
+        ("conflict", Some(stream)) => {
+            Err(AppendError::Conflict { stream, actual: StreamVersion::new(at) })
+        }
+        ("condition-failed", Some(stream)) => {
+            Err(AppendError::ConditionFailed { position: Position::new(at), stream })
+        }
+        (outcome, Some(holder)) if outcome.starts_with("claim-taken:") => {
+            let namespace = outcome["claim-taken:".len()..].to_owned();
+            Err(AppendError::ClaimTaken { namespace, holder })
+        }
+        _ => Err(AppendError::no_outcome()),
+    }
+}
+
+fn written(
+    append: &Append,
+    position: Position,
+    head: impl Fn(&StreamId, ExpectedVersion) -> i64,
+) -> Receipt {
+    let mut streams: Vec<(StreamId, StreamVersion)> = Vec::new();
+    for (stream, expected) in &append.expectations {
+        let added = append.events.iter().filter(|event| event.stream == *stream).count();
+        if added > 0 {
+            let version = head(stream, *expected) + i64::from(count(added));
+            streams.push((stream.clone(), StreamVersion::new(version)));
+        }
+    }
+    streams.sort_unstable();
+    Receipt { command_id: append.command_id, position, streams, repeated: false }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use eventstore::{AppendError, EventStore, ExpectedVersion, NewClaim};
+use eventstore::{AppendError, Claim, EventStore, ExpectedVersion};
 use proptest::prelude::*;
 
 use crate::support::{all, append, assert_gapless, event, exactly, log, stream, to};
@@ -97,7 +97,7 @@ async fn run(store: &EventStore, steps: Vec<Step>) {
         if let Some(value) = step.claim {
             taken = model.claims.get(&value).is_some_and(|held| *held != holder);
             let (namespace, text) = ("test".to_owned(), value.to_string());
-            command.claims.push(NewClaim { namespace, value: text, stream: stream(&holder) });
+            command.claims.push(Claim { namespace, value: text, stream: stream(&holder) });
         }
         match append(store, command.clone()).await {
             Ok(receipt) => {

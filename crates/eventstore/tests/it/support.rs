@@ -1,9 +1,10 @@
 //! Appends made short.
 
 use eventstore::{
-    Append, AppendError, CommandId, EventId, EventStore, EventType, ExpectedVersion, Fingerprint,
+    Append, AppendError, CommandId, EventStore, EventType, ExpectedVersion, Filter, Fingerprint,
     Metadata, NewEvent, Position, Receipt, RecordedEvent, StreamId, StreamVersion,
 };
+use futures_util::TryStreamExt;
 use sqlx::migrate::Migrator;
 use testkit::TestDatabase;
 use uuid::Uuid;
@@ -32,28 +33,23 @@ pub(crate) fn exactly(version: i64) -> ExpectedVersion {
 
 pub(crate) fn event(name: &str) -> NewEvent {
     NewEvent {
-        stream: stream(name),
-        id: EventId::new(id()),
-        event_type: EventType { name: "test.happened".to_owned(), schema_version: 1 },
-        payload: "{}".to_owned(),
         subject: Some("test.happened.v1".to_owned()),
+        ..NewEvent::new(stream(name), EventType::new("test.happened", 1), "{}")
     }
 }
 
 /// `count` events on the stream `name`, under a command of its own.
 pub(crate) fn to(name: &str, expected: ExpectedVersion, count: usize) -> Append {
+    let metadata = Metadata {
+        actor: "test".to_owned(),
+        correlation_id: id(),
+        causation_id: None,
+        trace: None,
+    };
     Append {
-        command_id: CommandId::new(id()),
-        fingerprint: Fingerprint::of(name.as_bytes()),
-        metadata: Metadata {
-            actor: "test".to_owned(),
-            correlation_id: id(),
-            causation_id: None,
-            trace: None,
-        },
         expectations: vec![(stream(name), expected)],
         events: (0..count).map(|_| event(name)).collect(),
-        claims: Vec::new(),
+        ..Append::new(CommandId::new(id()), Fingerprint::of(name.as_bytes()), metadata)
     }
 }
 
@@ -63,10 +59,8 @@ pub(crate) async fn append(store: &EventStore, append: Append) -> Result<Receipt
 
 /// The whole log.
 pub(crate) async fn all(store: &EventStore) -> Vec<RecordedEvent> {
-    let head = store.head().await.unwrap();
-    let events = store.read_log(Position::START, head, None, u16::MAX).await.unwrap();
-    assert!(events.len() < usize::from(u16::MAX), "read all of it");
-    events
+    let events = store.read_log(Filter::everything(), Position::START, Position::MAX);
+    events.try_collect().await.unwrap()
 }
 
 /// Law 2, looked at: positions and versions run 1, 2, 3 … and time does not go back.

@@ -1,8 +1,8 @@
 //! Law 8, first form: what cannot take effect is not skipped.
 
 use eventstore::{
-    Append, CommandId, Cursor, EventId, EventType, ExpectedVersion, Fingerprint, Metadata,
-    NewEvent, Position, StreamId,
+    Append, CommandId, Cursor, EventType, ExpectedVersion, Fingerprint, Metadata, NewEvent,
+    Position, StreamId,
 };
 use projections::orders::{self, ORDERS};
 use projections::products::{self, PRODUCTS};
@@ -15,25 +15,17 @@ use crate::support::{World, id};
 /// Appends an event that today's types cannot read.
 async fn append(world: &World, name: &str, schema_version: i16, payload: &str) -> Position {
     let stream = StreamId::new(format!("ordering.order-{}", id())).unwrap();
-    let event = NewEvent {
-        stream: stream.clone(),
-        id: EventId::new(id()),
-        event_type: EventType { name: name.to_owned(), schema_version },
-        payload: payload.to_owned(),
-        subject: None,
+    let event = NewEvent::new(stream.clone(), EventType::new(name, schema_version), payload);
+    let metadata = Metadata {
+        actor: "test".to_owned(),
+        correlation_id: id(),
+        causation_id: None,
+        trace: None,
     };
     let append = Append {
-        command_id: CommandId::new(id()),
-        fingerprint: Fingerprint::of(b""),
-        metadata: Metadata {
-            actor: "test".to_owned(),
-            correlation_id: id(),
-            causation_id: None,
-            trace: None,
-        },
-        expectations: vec![(stream, ExpectedVersion::Exact(eventstore::StreamVersion::START))],
+        expectations: vec![(stream, ExpectedVersion::NO_STREAM)],
         events: vec![event],
-        claims: Vec::new(),
+        ..Append::new(CommandId::new(id()), Fingerprint::of(b""), metadata)
     };
     world.store.append(append).await.unwrap().position
 }

@@ -1,6 +1,6 @@
 //! Law 7: read models are functions of the log, whoever applies it and in whatever batches.
 
-use eventstore::{EventStore, Position};
+use eventstore::{EventStore, Filter, Position};
 use projections::rebuild::rebuild;
 use projections::{Entry, Projection};
 use proptest::prelude::*;
@@ -51,11 +51,12 @@ async fn applied(world: &World, projection: &Projection, cuts: &[usize]) -> Vec<
     let setup = format!("CREATE SCHEMA cut; SET LOCAL search_path = cut; {}", projection.schema);
     sqlx::raw_sql(AssertSqlSafe(setup)).execute(&mut *transaction).await.unwrap();
     let head = EventStore::head_in(&mut transaction).await.unwrap();
-    let reads = Some(projection.reads);
-    let events =
-        EventStore::read_log_in(&mut transaction, Position::START, head, reads, u16::MAX).await;
-    let mut entries: Vec<_> = events
+    let filter = Filter::types(projection.reads.iter().copied());
+    let page =
+        world.store.read_page_in(&mut transaction, &filter, Position::START, head, u16::MAX).await;
+    let mut entries: Vec<_> = page
         .unwrap()
+        .events
         .into_iter()
         .map(|recorded| Entry { event: application::decode(&recorded).unwrap(), recorded })
         .collect();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use eventstore::{EventStore, OutboxMessage, Position, Wakeup};
+use eventstore::{EventStore, Filter, OutboxMessage, Position, Wakeup};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +79,7 @@ impl Publishing<'_> {
     async fn verify(&self, published: Published) -> Result<(), Trouble> {
         let Published { id, position, .. } = published;
         let before = Position::new(position.get() - 1);
-        let events = self.store.read_log(before, position, None, 1).await?;
+        let events = self.store.read_page(&Filter::everything(), before, position, 1).await?.events;
         if events.first().is_some_and(|event| event.id == id) {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
 use eventstore::{
-    Append, CommandId, Cursor, EventId, EventStore, EventType, ExpectedVersion, Fingerprint, LogId,
+    Append, CommandId, Cursor, EventStore, EventType, ExpectedVersion, Fingerprint, LogId,
     Metadata, NewEvent, Position, RecordedEvent, StreamId, Wakeup,
 };
 use relay::{Namespace, Publisher, PublisherConfig, RelayState, RelayStatus, Render, RenderError};
@@ -78,19 +78,17 @@ impl World {
     pub(crate) async fn append_with(&self, subjects: &[Option<&str>], metadata: Metadata) {
         let stream = StreamId::new("testing.thing-1").unwrap();
         let events = subjects.iter().map(|subject| NewEvent {
-            stream: stream.clone(),
-            id: EventId::new(self.id()),
-            event_type: EventType { name: "testing.it-happened".to_owned(), schema_version: 1 },
-            payload: r#"{"secret":"seed"}"#.to_owned(),
             subject: subject.map(str::to_owned),
+            ..NewEvent::new(
+                stream.clone(),
+                EventType::new("testing.it-happened", 1),
+                r#"{"secret":"seed"}"#,
+            )
         });
         let append = Append {
-            command_id: CommandId::new(self.id()),
-            fingerprint: Fingerprint::of(b""),
-            metadata,
             events: events.collect(),
-            expectations: vec![(stream, ExpectedVersion::Any)],
-            claims: vec![],
+            expectations: vec![(stream.clone(), ExpectedVersion::Any)],
+            ..Append::new(CommandId::new(self.id()), Fingerprint::of(b""), metadata)
         };
         self.store.append(append).await.unwrap();
     }

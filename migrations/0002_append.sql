@@ -1,0 +1,280 @@
+-- The first event after a position and up to another that is of one of the types (NULL: any) and has all the tags.
+CREATE FUNCTION eventstore.first_match("after" bigint, upto bigint, types text[], tags text[])
+RETURNS TABLE (stream text, "position" bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF cardinality(tags) > 0 THEN
+        RETURN QUERY
+        SELECT e.stream, e.position
+        FROM eventstore.tags AS t
+        JOIN eventstore.events AS e ON e.position = t.position
+        WHERE t.tag = first_match.tags[1]
+          AND t.position > first_match.after
+          AND t.position <= upto
+          AND (types IS NULL OR e.type = ANY (types))
+          AND e.tags @> first_match.tags
+        ORDER BY t.position
+        LIMIT 1;
+    ELSE
+        RETURN QUERY
+        SELECT e.stream, e.position
+        FROM eventstore.events AS e
+        WHERE e.position > first_match.after
+          AND e.position <= upto
+          AND (types IS NULL OR e.type = ANY (types))
+        ORDER BY e.position
+        LIMIT 1;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION eventstore.first_match IS 'The first event of a range of positions that matches one item of a query';
+
+-- Appends a batch of independent commands, each wholly or not at all, in one statement.
+-- Why so: docs/adr/0002-one-statement-append.md.
+--
+-- Commands are numbered from 1 by their place in command_ids; expected_*, claim_* and event_* are
+-- parallel arrays that name their command by that number. An expectation is an exact version,
+-- -1 for any, -2 for at least one event. An event names the expectation of its stream and its place
+-- among the command's events on that stream, from 1; what it has of its command is repeated with it,
+-- because a join would cost more than the bytes. Tags are separated by U+001F. Conditions are an
+-- array of {"command", "after", "types", "tags"}: no event after the position `after` may be of one
+-- of the types and have all the tags.
+--
+-- A stream that one command of the batch writes is named by no other, no claim or command id comes
+-- twice, and no event of the batch fails a later condition; the caller sees to that.
+--
+-- Returns a row 'base' with the last position before the batch: the events of the commands that are
+-- not refused follow it in the order given. Then a row 'head' for each stream that was not expected
+-- at an exact version, with the version it was at; and for each refused command what refused it.
+CREATE FUNCTION eventstore.append(
+    command_ids    uuid[],
+    fingerprints   bytea[],
+    command_events integer[],
+    expected_command integer[],
+    expected_stream  text[],
+    expected_version bigint[],
+    conditions       jsonb,
+    claim_command   integer[],
+    claim_namespace text[],
+    claim_value     text[],
+    claim_stream    text[],
+    claim_release   boolean[],
+    event_command        integer[],
+    event_expectation    integer[],
+    event_version        integer[],
+    event_command_id     uuid[],
+    event_correlation_id uuid[],
+    event_causation_id   uuid[],
+    event_actor          text[],
+    event_trace          text[],
+    event_stream         text[],
+    event_type           text[],
+    event_schema         smallint[],
+    event_tags           text[],
+    event_subject        text[],
+    event_payload        text[]
+)
+RETURNS TABLE (command integer, outcome text, stream text, at bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog
+-- One plan for ever, and by index: a table that is small when it is planned will not stay so.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    base    bigint;
+    stamp   timestamptz;
+    heads   bigint[];
+    refused integer[] := '{}';
+BEGIN
+    -- Each statement below must see what the previous holder of the lock committed.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'append needs READ COMMITTED, not %', current_setting('transaction_isolation')
+            USING ERRCODE = 'active_sql_transaction';
+    END IF;
+
+    -- 1. Queue: the lock is held until the commit, so commit order is position order. (107126926175347 spells "annals".)
+    PERFORM pg_advisory_xact_lock(107126926175347);
+
+    SELECT e.position, e.recorded_at INTO base, stamp
+    FROM eventstore.events AS e
+    ORDER BY e.position DESC
+    LIMIT 1;
+    base := coalesce(base, 0);
+    stamp := greatest(clock_timestamp(), stamp);
+    command := 0; outcome := 'base'; at := base;
+    RETURN NEXT;
+
+    -- 2. Commands that took effect before.
+    FOR command, outcome, at IN
+        SELECT given.number::integer,
+               CASE WHEN known.fingerprint = given.fingerprint THEN 'duplicate' ELSE 'other-body' END,
+               known.last_position
+        FROM unnest(command_ids, fingerprints) WITH ORDINALITY AS given (id, fingerprint, number)
+        CROSS JOIN LATERAL (
+            SELECT c.fingerprint, c.last_position
+            FROM eventstore.commands AS c
+            WHERE c.command_id = given.id
+            LIMIT 1
+        ) AS known
+    LOOP
+        refused := refused || command;
+        RETURN NEXT;
+    END LOOP;
+
+    -- 3. Streams that are not where the decision was made.
+    SELECT array_agg(coalesce(head.version, 0) ORDER BY given.number) INTO heads
+    FROM unnest(expected_stream) WITH ORDINALITY AS given (stream, number)
+    LEFT JOIN LATERAL (
+        SELECT e.version
+        FROM eventstore.events AS e
+        WHERE e.stream = given.stream AND e.position <= base
+        ORDER BY e.version DESC
+        LIMIT 1
+    ) AS head ON true;
+    FOR command, outcome, stream, at IN
+        SELECT given.command,
+               CASE WHEN given.wanted >= 0 OR given.wanted = -2 AND given.head = 0 THEN 'conflict' ELSE 'head' END,
+               given.stream,
+               given.head
+        FROM unnest(expected_command, expected_stream, expected_version, heads)
+             AS given (command, stream, wanted, head)
+        WHERE given.head <> given.wanted
+          AND given.command <> ALL (refused)
+    LOOP
+        IF outcome = 'conflict' THEN
+            refused := refused || command;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+
+    -- 4. Conditions that an event has failed since.
+    IF conditions IS NOT NULL THEN
+        FOR command, outcome, stream, at IN
+            SELECT given.command, 'condition-failed', failing.stream, failing.position
+            FROM jsonb_to_recordset(conditions)
+                 AS given (command integer, "after" bigint, types text[], tags text[])
+            CROSS JOIN LATERAL eventstore.first_match(given.after, base, given.types, given.tags) AS failing
+            WHERE given.command <> ALL (refused)
+        LOOP
+            refused := refused || command;
+            RETURN NEXT;
+        END LOOP;
+    END IF;
+
+    -- 5. Claims that another stream holds, and goes on to hold.
+    IF cardinality(claim_command) > 0 THEN
+        FOR command, outcome, stream, at IN
+            SELECT given.command, 'claim-taken:' || given.namespace, held.stream, NULL
+            FROM unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release)
+                 AS given (command, namespace, value, stream, release)
+            CROSS JOIN LATERAL (
+                SELECT c.stream
+                FROM eventstore.claims AS c
+                WHERE c.namespace = given.namespace AND c.value = given.value
+                LIMIT 1
+            ) AS held
+            WHERE NOT given.release
+              AND held.stream <> given.stream
+              AND given.command <> ALL (refused)
+              AND NOT EXISTS (
+                  SELECT
+                  FROM unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release)
+                       AS let_go (command, namespace, value, stream, release)
+                  WHERE let_go.command = given.command
+                    AND let_go.namespace = given.namespace
+                    AND let_go.value = given.value
+                    AND let_go.stream = held.stream
+                    AND let_go.release
+              )
+        LOOP
+            refused := refused || command;
+            RETURN NEXT;
+        END LOOP;
+    END IF;
+
+    IF cardinality(refused) > 0 AND NOT EXISTS (
+        SELECT FROM generate_series(1, cardinality(command_ids)) AS given (command)
+        WHERE given.command <> ALL (refused)
+    ) THEN
+        RETURN;
+    END IF;
+
+    -- 6. What is left is written.
+    INSERT INTO eventstore.commands (command_id, fingerprint, first_position, last_position, recorded_at)
+    SELECT accepted.id,
+           accepted.fingerprint,
+           base + accepted.events_so_far - accepted.events + 1,
+           base + accepted.events_so_far,
+           stamp
+    FROM (
+        SELECT given.id, given.fingerprint, given.events, sum(given.events) OVER (ORDER BY given.number) AS events_so_far
+        FROM unnest(command_ids, fingerprints, command_events) WITH ORDINALITY AS given (id, fingerprint, events, number)
+        WHERE given.number <> ALL (refused)
+    ) AS accepted;
+
+    WITH fresh AS MATERIALIZED (
+        SELECT base + row_number() OVER (ORDER BY given.number) AS position, given.*
+        FROM unnest(
+            event_command, event_expectation, event_version, event_command_id, event_correlation_id,
+            event_causation_id, event_actor, event_trace, event_stream, event_type, event_schema,
+            event_tags, event_subject, event_payload
+        ) WITH ORDINALITY AS given (
+            command, expectation, version, command_id, correlation_id,
+            causation_id, actor, trace, stream, type, schema_version,
+            tags, subject, payload, number
+        )
+        WHERE given.command <> ALL (refused)
+    ),
+    logged AS (
+        INSERT INTO eventstore.events (
+            position, recorded_at, command_id, correlation_id, causation_id, version,
+            schema_version, type, stream, actor, trace, tags, payload
+        )
+        SELECT position, stamp, command_id, correlation_id, causation_id, heads[expectation] + version,
+               schema_version, type, stream, actor, trace, string_to_array(tags, E'\x1f'), payload::json
+        FROM fresh
+    ),
+    tagged AS (
+        INSERT INTO eventstore.tags (tag, position)
+        SELECT tag, position
+        FROM fresh
+        CROSS JOIN LATERAL unnest(string_to_array(tags, E'\x1f')) AS tag
+        WHERE tags IS NOT NULL
+    )
+    INSERT INTO eventstore.outbox (position, subject)
+    SELECT position, subject
+    FROM fresh
+    WHERE subject IS NOT NULL;
+
+    IF cardinality(claim_command) > 0 THEN
+        DELETE FROM eventstore.claims AS held
+        USING unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release)
+              AS given (command, namespace, value, stream, release)
+        WHERE given.release
+          AND given.command <> ALL (refused)
+          AND held.namespace = given.namespace
+          AND held.value = given.value
+          AND held.stream = given.stream;
+
+        INSERT INTO eventstore.claims (namespace, value, stream)
+        SELECT given.namespace, given.value, given.stream
+        FROM unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release)
+             AS given (command, namespace, value, stream, release)
+        WHERE NOT given.release
+          AND given.command <> ALL (refused)
+          AND NOT EXISTS (
+              SELECT FROM eventstore.claims AS held
+              WHERE held.namespace = given.namespace AND held.value = given.value
+          );
+    END IF;
+
+    -- 7. Wake those who follow. The number is a hint; they read the log themselves.
+    PERFORM pg_notify('eventstore_appended', '');
+END
+$$;
+COMMENT ON FUNCTION eventstore.append IS 'Appends a batch of independent commands, each wholly or not at all';
