@@ -46,20 +46,22 @@ async fn tail(
 ) -> anyhow::Result<()> {
     let stop = stop_token()?;
     let filter = if types.is_empty() { Filter::everything() } else { Filter::types(types) };
-    let mut events = store.read_log(filter.clone(), after, Position::MAX);
-    while !follow && let Some(event) = events.try_next().await? {
-        answer(&line(&event, json)?)?;
+    if !follow {
+        let mut events = store.read_log(filter, after, Position::MAX);
+        while let Some(event) = events.try_next().await? {
+            answer(&line(&event, json)?)?;
+        }
+        return Ok(());
     }
     let wakeup = Wakeup::listen(store.pool().clone());
     let mut subscription = store.subscribe(filter, after, wakeup);
-    while follow {
+    loop {
         let page = tokio::select! {
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => return Ok(()),
             page = subscription.next() => page?,
         };
         page.events.iter().try_for_each(|event| answer(&line(event, json)?))?;
     }
-    Ok(())
 }
 
 fn line(event: &RecordedEvent, as_json: bool) -> anyhow::Result<String> {
