@@ -39,8 +39,9 @@ COMMENT ON FUNCTION eventstore.first_match IS 'The first event of a range of pos
 -- parallel arrays that name their command by that number. An expectation is an exact version,
 -- -1 for any, -2 for at least one event. An event names the expectation of its stream and its place
 -- among the command's events on that stream, from 1; what it has of its command is repeated with it,
--- because a join would cost more than the bytes. Tags are separated by U+001F. Types are those that
--- the caller has not seen in the log yet. Conditions are an
+-- because a join would cost more than the bytes. command_last and event_offset are the places of a
+-- command's last event and of an event in the batch, from 1, if nothing of it is refused. Tags are
+-- separated by U+001F. Types are those that the caller has not seen in the log yet. Conditions are an
 -- array of {"command", "after", "types", "tags"}: no event after the position `after` may be of one
 -- of the types and have all the tags.
 --
@@ -54,6 +55,7 @@ CREATE FUNCTION eventstore.append(
     command_ids    uuid[],
     fingerprints   bytea[],
     command_events integer[],
+    command_last   integer[],
     expected_command integer[],
     expected_stream  text[],
     expected_version bigint[],
@@ -66,6 +68,7 @@ CREATE FUNCTION eventstore.append(
     type_name       text[],
     type_schema     smallint[],
     event_command        integer[],
+    event_offset         integer[],
     event_expectation    integer[],
     event_version        integer[],
     event_command_id     uuid[],
@@ -91,6 +94,7 @@ AS $$
 DECLARE
     base    bigint;
     stamp   timestamptz;
+    known   uuid[];
     heads   bigint[];
     refused integer[] := '{}';
 BEGIN
@@ -103,33 +107,17 @@ BEGIN
     -- 1. Queue: the lock is held until the commit, so commit order is position order. (107126926175347 spells "annals".)
     PERFORM pg_advisory_xact_lock(107126926175347);
 
+    -- 2. Look: where the log ends; which commands took effect before (hardly ever any, so they are looked
+    -- up in one scan); where the streams are.
     SELECT e.position, e.recorded_at INTO base, stamp
     FROM eventstore.events AS e
     ORDER BY e.position DESC
     LIMIT 1;
     base := coalesce(base, 0);
     stamp := greatest(clock_timestamp(), stamp);
-    command := 0; outcome := 'base'; at := base;
-    RETURN NEXT;
-
-    -- 2. Commands that took effect before.
-    FOR command, outcome, at IN
-        SELECT given.number::integer,
-               CASE WHEN known.fingerprint = given.fingerprint THEN 'duplicate' ELSE 'other-body' END,
-               known.last_position
-        FROM unnest(command_ids, fingerprints) WITH ORDINALITY AS given (id, fingerprint, number)
-        CROSS JOIN LATERAL (
-            SELECT c.fingerprint, c.last_position
-            FROM eventstore.commands AS c
-            WHERE c.command_id = given.id
-            LIMIT 1
-        ) AS known
-    LOOP
-        refused := refused || command;
-        RETURN NEXT;
-    END LOOP;
-
-    -- 3. Streams that are not where the decision was made.
+    SELECT array_agg(c.command_id) INTO known
+    FROM eventstore.commands AS c
+    WHERE c.command_id = ANY (command_ids);
     SELECT array_agg(coalesce(head.version, 0) ORDER BY given.number) INTO heads
     FROM unnest(expected_stream) WITH ORDINALITY AS given (stream, number)
     LEFT JOIN LATERAL (
@@ -139,23 +127,44 @@ BEGIN
         ORDER BY e.version DESC
         LIMIT 1
     ) AS head ON true;
-    FOR command, outcome, stream, at IN
-        SELECT given.command,
-               CASE WHEN given.wanted >= 0 OR given.wanted = -2 AND given.head = 0 THEN 'conflict' ELSE 'head' END,
-               given.stream,
-               given.head
-        FROM unnest(expected_command, expected_stream, expected_version, heads)
-             AS given (command, stream, wanted, head)
-        WHERE given.head <> given.wanted
-          AND given.command <> ALL (refused)
-    LOOP
-        IF outcome = 'conflict' THEN
-            refused := refused || command;
-        END IF;
-        RETURN NEXT;
-    END LOOP;
+    command := 0; outcome := 'base'; at := base;
+    RETURN NEXT;
 
-    -- 4. Conditions that an event has failed since.
+    -- 3. Commands that took effect before.
+    IF known IS NOT NULL THEN
+        FOR command, outcome, at IN
+            SELECT given.number::integer,
+                   CASE WHEN c.fingerprint = given.fingerprint THEN 'duplicate' ELSE 'other-body' END,
+                   c.last_position
+            FROM unnest(command_ids, fingerprints) WITH ORDINALITY AS given (id, fingerprint, number)
+            JOIN eventstore.commands AS c ON c.command_id = given.id
+            WHERE given.id = ANY (known)
+        LOOP
+            refused := refused || command;
+            RETURN NEXT;
+        END LOOP;
+    END IF;
+
+    -- 4. Streams that are not where the decision was made.
+    IF heads <> expected_version THEN
+        FOR command, outcome, stream, at IN
+            SELECT given.command,
+                   CASE WHEN given.wanted >= 0 OR given.wanted = -2 AND given.head = 0 THEN 'conflict' ELSE 'head' END,
+                   given.stream,
+                   given.head
+            FROM unnest(expected_command, expected_stream, expected_version, heads)
+                 AS given (command, stream, wanted, head)
+            WHERE given.head <> given.wanted
+              AND given.command <> ALL (refused)
+        LOOP
+            IF outcome = 'conflict' THEN
+                refused := refused || command;
+            END IF;
+            RETURN NEXT;
+        END LOOP;
+    END IF;
+
+    -- 5. Conditions that an event has failed since.
     IF conditions IS NOT NULL THEN
         FOR command, outcome, stream, at IN
             SELECT given.command, 'condition-failed', failing.stream, failing.position
@@ -169,7 +178,7 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- 5. Claims that another stream holds, and goes on to hold.
+    -- 6. Claims that another stream holds, and goes on to hold.
     IF cardinality(claim_command) > 0 THEN
         FOR command, outcome, stream, at IN
             SELECT given.command, 'claim-taken:' || given.namespace, held.stream, NULL
@@ -200,59 +209,59 @@ BEGIN
         END LOOP;
     END IF;
 
-    IF cardinality(refused) > 0 AND NOT EXISTS (
-        SELECT FROM generate_series(1, cardinality(command_ids)) AS given (command)
-        WHERE given.command <> ALL (refused)
-    ) THEN
-        RETURN;
+    -- 7. What is left is written; without what is refused it moves together.
+    IF cardinality(refused) > 0 THEN
+        SELECT array_agg(CASE WHEN given.command = ANY (refused) THEN 0 ELSE given.place END ORDER BY given.number)
+        INTO event_offset
+        FROM (
+            SELECT e.command, e.number, count(*) FILTER (WHERE e.command <> ALL (refused)) OVER (ORDER BY e.number) AS place
+            FROM unnest(event_command) WITH ORDINALITY AS e (command, number)
+        ) AS given;
+        SELECT array_agg(CASE WHEN given.number = ANY (refused) THEN -1 ELSE given.last END ORDER BY given.number)
+        INTO command_last
+        FROM (
+            SELECT c.number, sum(c.events) FILTER (WHERE c.number <> ALL (refused)) OVER (ORDER BY c.number) AS last
+            FROM unnest(command_events) WITH ORDINALITY AS c (events, number)
+        ) AS given;
+        IF NOT 0 <= ANY (command_last) THEN
+            RETURN;
+        END IF;
     END IF;
 
-    -- 6. What is left is written.
-    INSERT INTO eventstore.commands (command_id, fingerprint, first_position, last_position, recorded_at)
-    SELECT accepted.id,
-           accepted.fingerprint,
-           base + accepted.events_so_far - accepted.events + 1,
-           base + accepted.events_so_far,
-           stamp
-    FROM (
-        SELECT given.id, given.fingerprint, given.events, sum(given.events) OVER (ORDER BY given.number) AS events_so_far
-        FROM unnest(command_ids, fingerprints, command_events) WITH ORDINALITY AS given (id, fingerprint, events, number)
-        WHERE given.number <> ALL (refused)
-    ) AS accepted;
-
-    WITH fresh AS MATERIALIZED (
-        SELECT base + row_number() OVER (ORDER BY given.number) AS position, given.*
-        FROM unnest(
-            event_command, event_expectation, event_version, event_command_id, event_correlation_id,
-            event_causation_id, event_actor, event_trace, event_stream, event_type, event_schema,
-            event_tags, event_subject, event_payload
-        ) WITH ORDINALITY AS given (
-            command, expectation, version, command_id, correlation_id,
-            causation_id, actor, trace, stream, type, schema_version,
-            tags, subject, payload, number
-        )
-        WHERE given.command <> ALL (refused)
+    WITH recorded AS (
+        INSERT INTO eventstore.commands (command_id, fingerprint, first_position, last_position, recorded_at)
+        SELECT id, fingerprint, base + last - events + 1, base + last, stamp
+        FROM unnest(command_ids, fingerprints, command_events, command_last) AS given (id, fingerprint, events, last)
+        WHERE last >= 0
     ),
     logged AS (
         INSERT INTO eventstore.events (
             position, recorded_at, command_id, correlation_id, causation_id, version,
             schema_version, type, stream, actor, trace, tags, payload
         )
-        SELECT position, stamp, command_id, correlation_id, causation_id, heads[expectation] + version,
+        SELECT base + place, stamp, command_id, correlation_id, causation_id, heads[expectation] + version,
                schema_version, type, stream, actor, trace, string_to_array(tags, E'\x1f'), payload::json
-        FROM fresh
-    ),
-    tagged AS (
-        INSERT INTO eventstore.tags (tag, position)
-        SELECT tag, position
-        FROM fresh
-        CROSS JOIN LATERAL unnest(string_to_array(tags, E'\x1f')) AS tag
-        WHERE tags IS NOT NULL
+        FROM unnest(
+            event_offset, event_expectation, event_version, event_command_id, event_correlation_id, event_causation_id,
+            event_actor, event_trace, event_stream, event_type, event_schema, event_tags, event_payload
+        ) AS given (
+            place, expectation, version, command_id, correlation_id, causation_id,
+            actor, trace, stream, type, schema_version, tags, payload
+        )
+        WHERE place > 0
     )
     INSERT INTO eventstore.outbox (position, subject)
-    SELECT position, subject
-    FROM fresh
-    WHERE subject IS NOT NULL;
+    SELECT base + place, subject
+    FROM unnest(event_offset, event_subject) AS given (place, subject)
+    WHERE place > 0 AND subject IS NOT NULL;
+
+    IF array_remove(event_tags, NULL) <> '{}' THEN
+        INSERT INTO eventstore.tags (tag, position)
+        SELECT tag, base + place
+        FROM unnest(event_offset, event_tags) AS given (place, tags)
+        CROSS JOIN LATERAL unnest(string_to_array(tags, E'\x1f')) AS tag
+        WHERE place > 0;
+    END IF;
 
     IF cardinality(type_name) > 0 THEN
         INSERT INTO eventstore.types (name, schema_version)
@@ -260,8 +269,8 @@ BEGIN
         FROM unnest(type_name, type_schema) AS given (name, schema_version)
         WHERE EXISTS (
             SELECT
-            FROM unnest(event_command, event_type, event_schema) AS e (command, type, schema_version)
-            WHERE e.command <> ALL (refused)
+            FROM unnest(event_offset, event_type, event_schema) AS e (place, type, schema_version)
+            WHERE e.place > 0
               AND e.type = given.name
               AND e.schema_version = given.schema_version
         )
@@ -290,7 +299,7 @@ BEGIN
           );
     END IF;
 
-    -- 7. Wake those who follow. The number is a hint; they read the log themselves.
+    -- 8. Wake those who follow. The number is a hint; they read the log themselves.
     PERFORM pg_notify('eventstore_appended', '');
 END
 $$;

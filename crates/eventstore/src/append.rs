@@ -7,6 +7,7 @@
 
 mod batch;
 mod error;
+mod line;
 pub(crate) mod receipt;
 mod request;
 mod statement;

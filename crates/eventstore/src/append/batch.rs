@@ -10,6 +10,7 @@ use crate::{CommandId, StreamId, Tag};
 /// What the appends of a batch, and those left behind before them, name and write.
 #[derive(Default)]
 pub(super) struct Batch {
+    size: usize,
     commands: HashSet<CommandId>,
     named: HashSet<StreamId>,
     written: HashSet<StreamId>,
@@ -23,21 +24,38 @@ impl Batch {
     ///
     /// A stream that one request writes is named by no other, no command id or claim comes twice,
     /// and no event fails the condition of a later one. What a request left behind names is left to
-    /// it, so that requests on one stream keep their order.
-    pub(super) fn take_from(waiting: &mut Vec<Request>) -> Vec<Request> {
+    /// it, so that requests on one stream keep their order. What the batch `before`, still in
+    /// flight, writes is left alone, too: nobody knows yet where it will be.
+    pub(super) fn take_from(
+        waiting: &mut Vec<Request>,
+        most: usize,
+        before: Option<&Self>,
+    ) -> (Self, Vec<Request>) {
         let mut batch = Self::default();
         let with_conditions = waiting.iter().any(|request| !request.append.conditions.is_empty());
         let mut taken = Vec::with_capacity(waiting.len());
         let mut left = Vec::new();
         for request in waiting.drain(..) {
-            if batch.admits(&request.append, with_conditions) {
+            let is_free = before.is_none_or(|before| before.leaves(&request.append));
+            if taken.len() < most && batch.admits(&request.append, with_conditions) && is_free {
                 taken.push(request);
             } else {
                 left.push(request);
             }
         }
         *waiting = left;
-        taken
+        batch.size = taken.len();
+        (batch, taken)
+    }
+
+    /// How many appends it has.
+    pub(super) const fn len(&self) -> usize {
+        self.size
+    }
+
+    /// Whether `append` names nothing that this batch writes.
+    fn leaves(&self, append: &Append) -> bool {
+        !append.expectations.iter().any(|(stream, _)| self.written.contains(stream))
     }
 
     fn admits(&mut self, append: &Append, with_conditions: bool) -> bool {

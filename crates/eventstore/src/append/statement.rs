@@ -19,6 +19,7 @@ struct Parameters<'a> {
     command_ids: Vec<Uuid>,
     fingerprints: Vec<&'a [u8]>,
     command_events: Vec<i32>,
+    command_last: Vec<i32>,
     expected_command: Vec<i32>,
     expected_stream: Vec<&'a str>,
     expected_version: Vec<i64>,
@@ -31,6 +32,7 @@ struct Parameters<'a> {
     type_name: Vec<&'a str>,
     type_schema: Vec<i16>,
     event_command: Vec<i32>,
+    event_offset: Vec<i32>,
     event_expectation: Vec<i32>,
     event_version: Vec<i32>,
     event_command_id: Vec<Uuid>,
@@ -83,6 +85,7 @@ impl<'a> Parameters<'a> {
             let expectation = append.expectations.iter().position(of_stream).unwrap_or_default();
             added[expectation] += 1;
             self.event_command.push(command);
+            self.event_offset.push(count(self.event_command.len()));
             self.event_expectation.push(count(expectations_before + expectation + 1));
             self.event_version.push(added[expectation]);
             self.event_command_id.push(append.command_id.get());
@@ -97,6 +100,7 @@ impl<'a> Parameters<'a> {
             self.event_subject.push(event.subject.as_deref());
             self.event_payload.push(&event.payload);
         }
+        self.command_last.push(count(self.event_command.len()));
         for condition in &append.conditions {
             let after = condition.after.get();
             self.conditions.extend(condition.query.items().iter().map(|item| {
@@ -160,12 +164,13 @@ pub(super) async fn append_batch(
         SELECT command AS "command!", outcome AS "outcome!", stream, at
         FROM eventstore.append(
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28
+            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30
         )
         "#,
         &parameters.command_ids as _,
         &parameters.fingerprints as _,
         &parameters.command_events as _,
+        &parameters.command_last as _,
         &parameters.expected_command as _,
         &parameters.expected_stream as _,
         &parameters.expected_version as _,
@@ -178,6 +183,7 @@ pub(super) async fn append_batch(
         &parameters.type_name as _,
         &parameters.type_schema as _,
         &parameters.event_command as _,
+        &parameters.event_offset as _,
         &parameters.event_expectation as _,
         &parameters.event_version as _,
         &parameters.event_command_id as _,

@@ -1,42 +1,52 @@
-//! Group commit: one connection of this process writes for all its callers.
+//! Group commit: callers of this process share calls of the database.
 //!
 //! There is no timer. The next batch is whatever arrived while the last one was in flight, so an
 //! idle store appends at the latency of one append and a busy one shares each commit among many.
 //! Every caller gets an outcome of its own; a batch the database refuses is halved until one bad
 //! append fails alone.
 //!
+//! A very busy store writes on two connections in turn: while one batch holds the order lock, the
+//! next one is already at the database, so that no time goes by between them. With fewer callers
+//! that would only make the batches smaller.
+//!
 //! A caller that goes away (its future is dropped) changes nothing: what it asked for is in the
 //! queue and is appended or refused like any other.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::task::JoinSet;
 
 use super::batch::Batch;
-use super::{Append, AppendError, ExpectedVersion, Receipt, receipt, statement};
-use crate::answer::within;
+use super::line::{Line, Reached};
+use super::{Append, AppendError, Receipt};
 use crate::partitions::Partitions;
-use crate::{EventType, StreamId, StreamVersion};
 
-/// Callers that wait for room beyond the batch in flight; more of them wait to enter the queue.
+/// Callers that wait for room beyond the batches in flight; more of them wait to enter the queue.
 const QUEUE: usize = 1024;
 
 /// Most appends of one call.
 const MAX_BATCH: usize = 500;
 
-/// How long the writer keeps its connection when there is nothing to write. The server may go away
-/// unseen meanwhile, so the pool looks at it before it is used again.
+/// A batch of this size is worth a second one beside it.
+const LARGE: usize = 64;
+
+/// How long connections are kept when there is nothing to write. The server may go away unseen
+/// meanwhile, so the pool looks at them before they are used again.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// An append and who waits for it.
 pub(super) struct Request {
     pub(super) append: Append,
     answer: oneshot::Sender<Result<Receipt, AppendError>>,
+}
+
+impl Request {
+    pub(super) fn reply(self, outcome: Result<Receipt, AppendError>) {
+        // A caller that went away no longer wants to know.
+        let _ = self.answer.send(outcome);
+    }
 }
 
 /// The way into the queue; the writer ends when the last one is dropped and the queue is empty.
@@ -49,7 +59,17 @@ impl Writer {
     /// Starts the writing task on the current runtime.
     pub(crate) fn start(pool: PgPool, partitions: Partitions) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(run(pool, partitions, requests));
+        let coordinator = Coordinator {
+            pool: pool.clone(),
+            requests,
+            is_closed: false,
+            waiting: Vec::new(),
+            lines: vec![Line::to(pool.clone()), Line::to(pool)],
+            in_flight: JoinSet::new(),
+            youngest: Batch::default(),
+            partitions,
+        };
+        tokio::spawn(coordinator.run());
         Self { queue }
     }
 
@@ -62,179 +82,100 @@ impl Writer {
     }
 }
 
-async fn run(pool: PgPool, mut partitions: Partitions, mut requests: mpsc::Receiver<Request>) {
-    let mut line = Line { pool, held: None, known: HashSet::new() };
-    let mut waiting = Vec::new();
-    loop {
-        if waiting.is_empty() {
-            let more = requests.recv_many(&mut waiting, MAX_BATCH);
-            match timeout(IDLE, more).await {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(_) => {
-                    line.held = None;
-                    if requests.recv_many(&mut waiting, MAX_BATCH).await == 0 {
-                        return;
-                    }
-                }
-            }
-        }
-        while waiting.len() < MAX_BATCH
-            && let Ok(request) = requests.try_recv()
-        {
-            waiting.push(request);
-        }
-        let batch = Batch::take_from(&mut waiting);
-        let mut reached = Reached::default();
-        write(&mut line, batch, &mut reached).await;
-        partitions.keep_ahead_of(reached.position);
-        if !waiting.is_empty() {
-            refuse_stale(&mut line, &mut waiting, &reached).await;
-        }
-    }
-}
-
-/// The connection of the writer. It is kept while there is work: the pool would hand out another
-/// one each time, which has not planned the statement yet, and ask it whether it is alive.
-struct Line {
+/// Makes batches of what waits, and sends them.
+struct Coordinator {
     pool: PgPool,
-    held: Option<PoolConnection<Postgres>>,
-    /// The types that the log is known to hold.
-    known: HashSet<EventType>,
+    requests: mpsc::Receiver<Request>,
+    is_closed: bool,
+    waiting: Vec<Request>,
+    /// Those that are not writing; the last one was used last.
+    lines: Vec<Line>,
+    in_flight: JoinSet<(Line, Reached)>,
+    /// What the batch that was sent last names and writes, if it is in flight.
+    youngest: Batch,
+    partitions: Partitions,
 }
 
-impl Line {
-    fn learn(&mut self, append: &Append, receipt: &Receipt) {
-        for event in append.events.iter().filter(|_| !receipt.repeated) {
-            if !self.known.contains(&event.event_type) {
-                self.known.insert(event.event_type.clone());
+impl Coordinator {
+    async fn run(mut self) {
+        loop {
+            while self.waiting.len() < MAX_BATCH
+                && let Ok(request) = self.requests.try_recv()
+            {
+                self.waiting.push(request);
             }
-        }
-    }
-
-    /// Does `work` on the connection; one whose state is not known afterwards is not used again.
-    async fn ask<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, AppendError> {
-        let unavailable = |error| AppendError::Unavailable { source: Arc::new(error) };
-        let mut connection = match self.held.take() {
-            Some(connection) => connection,
-            None => self.pool.acquire().await.map_err(unavailable)?,
-        };
-        let answer = within(work(&mut connection)).await.map_err(classify);
-        if matches!(answer, Err(AppendError::Unconfirmed { .. })) {
-            connection.close_on_drop();
-        } else {
-            self.held = Some(connection);
-        }
-        answer
-    }
-}
-
-/// How far a batch has brought the log and its streams.
-#[derive(Default)]
-struct Reached {
-    position: crate::Position,
-    streams: HashMap<StreamId, StreamVersion>,
-}
-
-impl Reached {
-    fn add(&mut self, receipt: &Receipt) {
-        if !receipt.repeated {
-            self.position = self.position.max(receipt.position);
-            self.streams.extend(receipt.streams.iter().cloned());
-        }
-    }
-
-    /// The conflict that `append` cannot escape, because its stream has gone on.
-    fn conflict(&self, append: &Append) -> Option<AppendError> {
-        append.expectations.iter().find_map(|(stream, expected)| {
-            let actual = *self.streams.get(stream)?;
-            let is_stale = matches!(expected, ExpectedVersion::Exact(version) if *version < actual);
-            is_stale.then(|| AppendError::Conflict { stream: stream.clone(), actual })
-        })
-    }
-}
-
-async fn write(line: &mut Line, batch: Vec<Request>, reached: &mut Reached) {
-    let appends: Vec<_> = batch.iter().map(|request| &request.append).collect();
-    let known = std::mem::take(&mut line.known);
-    let ask = async |connection: &mut PgConnection| {
-        statement::append_batch(connection, &appends, &known).await
-    };
-    let called = line.ask(ask).await;
-    line.known = known;
-    match called {
-        Ok(outcomes) => {
-            for (request, outcome) in batch.into_iter().zip(outcomes) {
-                if let Ok(receipt) = &outcome {
-                    reached.add(receipt);
-                    line.learn(&request.append, receipt);
+            if self.is_worth_a_batch() && self.send() {
+                continue;
+            }
+            if self.is_closed && self.waiting.is_empty() && self.in_flight.is_empty() {
+                return;
+            }
+            // Whoever arrives while a small batch is in flight need not wake anybody.
+            let is_listening = !self.is_closed
+                && self.waiting.len() < MAX_BATCH
+                && (self.in_flight.is_empty() || self.is_overlapping());
+            tokio::select! {
+                biased;
+                Some(done) = self.in_flight.join_next() => match done {
+                    Ok((line, reached)) => self.finish(line, reached).await,
+                    // Who waits for it is told that the store is closed.
+                    Err(error) => {
+                        tracing::error!(%error, "a batch was not written to its end");
+                        self.lines.push(Line::to(self.pool.clone()));
+                    }
+                },
+                taken = self.requests.recv_many(&mut self.waiting, MAX_BATCH), if is_listening => {
+                    self.is_closed = taken == 0;
                 }
-                reply(request, outcome);
-            }
-        }
-        Err(AppendError::Refused { source }) if batch.len() > 1 && is_of_one_row(&source) => {
-            let mut first = batch;
-            let second = first.split_off(first.len() / 2);
-            Box::pin(write(line, first, reached)).await;
-            Box::pin(write(line, second, reached)).await;
-        }
-        Err(error) => {
-            for request in batch {
-                reply(request, Err(error.clone()));
+                () = tokio::time::sleep(IDLE), if self.in_flight.is_empty() => {
+                    self.lines.iter_mut().for_each(Line::give_back);
+                    let taken = self.requests.recv_many(&mut self.waiting, MAX_BATCH).await;
+                    self.is_closed = taken == 0;
+                }
             }
         }
     }
-}
 
-/// Answers those who wait in vain, all at once: on a stream that many write, each would take a call
-/// of its own else. A command that took effect before is left to get its receipt.
-async fn refuse_stale(line: &mut Line, waiting: &mut Vec<Request>, reached: &Reached) {
-    let stale: Vec<_> = waiting
-        .iter()
-        .filter(|request| reached.conflict(&request.append).is_some())
-        .map(|request| request.append.command_id)
-        .collect();
-    if stale.is_empty() {
-        return;
+    /// Whether a second batch may be sent beside the one in flight.
+    fn is_overlapping(&self) -> bool {
+        !self.lines.is_empty() && self.youngest.len() >= LARGE
     }
-    let known = line.ask(async |connection| receipt::known(connection, &stale).await).await;
-    // Not to know is no harm: they are refused one by one.
-    let Ok(known) = known else { return };
-    let mut left = Vec::with_capacity(waiting.len());
-    for request in waiting.drain(..) {
-        match reached.conflict(&request.append) {
-            Some(conflict) if !known.contains(&request.append.command_id) => {
-                reply(request, Err(conflict));
-            }
-            _ => left.push(request),
+
+    fn is_worth_a_batch(&self) -> bool {
+        let waiting = self.waiting.len();
+        if self.in_flight.is_empty() {
+            waiting > 0
+        } else {
+            self.is_overlapping() && waiting >= self.youngest.len() / 2
         }
     }
-    *waiting = left;
-}
 
-/// An answer of the database means that nothing was written; anything else may mean both.
-fn classify(error: sqlx::Error) -> AppendError {
-    let source = Arc::new(error);
-    let shutting_down = |code: &str| code.starts_with("57P") || code.starts_with("08");
-    match source.as_database_error() {
-        Some(error) if !error.code().as_deref().is_some_and(shutting_down) => {
-            AppendError::Refused { source }
+    /// Sends a batch of what waits; `false` if nothing of it may go yet.
+    fn send(&mut self) -> bool {
+        let before = if self.in_flight.is_empty() { None } else { Some(&self.youngest) };
+        let waiting = self.waiting.len();
+        let share = before.is_none() && waiting >= 2 * LARGE;
+        let most = if share { waiting / 2 } else { MAX_BATCH };
+        let (batch, requests) = Batch::take_from(&mut self.waiting, most, before);
+        if requests.is_empty() {
+            return false;
         }
-        _ => AppendError::Unconfirmed { source },
+        let Some(line) = self.lines.pop() else { return false };
+        self.youngest = batch;
+        self.in_flight.spawn(line.write(requests));
+        true
     }
-}
 
-/// Whether what was refused is something that one append brought, not the state of the server:
-/// data, constraints, and limits of the program (SQLSTATE classes 22, 23 and 54).
-fn is_of_one_row(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
-}
-
-fn reply(request: Request, outcome: Result<Receipt, AppendError>) {
-    // A caller that went away no longer wants to know.
-    let _ = request.answer.send(outcome);
+    async fn finish(&mut self, mut line: Line, reached: Reached) {
+        self.partitions.keep_ahead_of(reached.position);
+        // Those who were just answered may have more to ask.
+        tokio::task::yield_now().await;
+        if !self.waiting.is_empty() {
+            line.refuse_stale(&mut self.waiting, &reached).await;
+        }
+        self.lines.push(line);
+        if self.in_flight.is_empty() {
+            self.youngest = Batch::default();
+        }
+    }
 }
