@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::Earlier;
-use super::line::{ClaimLine, CommandLine, EventLine, Header, Line};
+use super::line::{CommandLine, EventLine, Header, Line};
 use super::source;
 use super::walk::Tally;
 use crate::answer::within;
@@ -251,7 +251,7 @@ impl Export {
         after: Option<(String, String)>,
     ) -> Result<Stage, sqlx::Error> {
         let claims = source::claims(&mut snapshot, after.as_ref()).await?;
-        let Some(last) = claims.last().map(|claim: &ClaimLine| claim.clone()) else {
+        let Some(last) = claims.last().cloned() else {
             return Ok(Stage::End { complete: true });
         };
         for claim in claims {
