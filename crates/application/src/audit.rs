@@ -5,11 +5,13 @@
 
 mod as_of;
 mod difference;
+mod range;
 mod record;
 mod state;
 
 pub use as_of::{AsOf, InvalidAsOf};
 pub use difference::{Change, Difference, difference};
+pub use range::Range;
 pub use record::EventRecord;
 pub use state::{Reached, StateAt, reached, state};
 

@@ -100,6 +100,7 @@ pub struct Export {
     /// Commands without events are written up to those that found the log here.
     idle: i64,
     tally: Tally,
+    is_complete: bool,
     stage: Stage,
 }
 
@@ -127,7 +128,8 @@ impl Export {
         let header = Header::new(store.log_id(), scope.after, &scope.filter);
         let Scope { filter, after, to } = scope;
         let (tally, stage) = (Tally::default(), Stage::Begin);
-        Self { store, header, filter, to, reached: after, idle: -1, tally, stage }
+        let (reached, idle, is_complete) = (after, -1, false);
+        Self { store, header, filter, to, reached, idle, tally, is_complete, stage }
     }
 
     /// An export of `scope` that goes on behind what stands of an earlier one.
@@ -191,6 +193,7 @@ impl Export {
                     within(self.claims(&mut text, snapshot, after)).await?
                 }
                 Stage::End { complete } => {
+                    self.is_complete = complete;
                     let end = Line::End(self.tally.end(self.reached, complete));
                     self.write(&mut text, &end)?;
                     Stage::Done
@@ -202,6 +205,12 @@ impl Export {
             _ => self.reached,
         };
         Ok(Some(Chunk { text, reached: self.reached, end }))
+    }
+
+    /// Whether what was given is all of the log, so that another can be made of it.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// A page of events; at the end of the log, as far as it is known, the next stage.
