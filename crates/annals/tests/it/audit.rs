@@ -1,15 +1,17 @@
 //! What an auditor types: export, import, show and diff, with the real binary.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use eventstore::{
     Append, Claim, CommandId, EventStore, EventType, ExpectedVersion, Fingerprint, Metadata,
     NewEvent, StreamId,
 };
 use serde_json::{Value, json};
-use testkit::TestDatabase;
+use testkit::{TestDatabase, eventually};
 
 use crate::support::{MIGRATOR, annals, fresh_directory};
 
@@ -110,6 +112,37 @@ async fn a_log_goes_through_a_file_into_another_database_and_back() {
     import.env("DATABASE_URL", piped.url()).stdin(fs::File::open(&path).unwrap());
     assert!(import.stdout(Stdio::null()).status().unwrap().success());
     assert_eq!(told(&["export"], &piped), longer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_killed_leaves_nothing() {
+    let (from, _store) = story().await;
+    let archive = told(&["export"], &from);
+    let into = TestDatabase::create(&MIGRATOR).await;
+    let pool = into.pool();
+    let mut import = annals(&["events", "import", "-"]);
+    import.env("DATABASE_URL", into.url()).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut import = import.spawn().unwrap();
+    let end = archive.find("{\"end\"").unwrap();
+    import.stdin.as_mut().unwrap().write_all(&archive.as_bytes()[..end]).unwrap();
+    let holders = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let holds = async |wanted: i64| {
+        eventually(Duration::from_secs(40), "the order lock", async || {
+            let held: i64 = sqlx::query_scalar(holders).fetch_one(&pool).await.unwrap();
+            if held == wanted { Ok(()) } else { Err(held) }
+        })
+        .await;
+    };
+    holds(1).await;
+    import.kill().unwrap();
+    import.wait().unwrap();
+    holds(0).await;
+    assert!(!told(&["export"], &into).contains("{\"event\""));
+    let path = file("killed");
+    fs::write(&path, &archive).unwrap();
+    told(&["import", path.to_str().unwrap()], &into);
+    assert_eq!(told(&["export"], &into), archive);
 }
 
 #[tokio::test(flavor = "multi_thread")]

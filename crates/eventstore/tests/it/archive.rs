@@ -192,6 +192,17 @@ async fn an_archive_gives_an_equal_log() {
 }
 
 #[tokio::test]
+async fn the_archive_of_the_document_is_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/archive-format.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let block = document.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let (into, _) = fresh().await;
+    import(&into.pool(), block).await.unwrap();
+    let copy = EventStore::open(into.pool()).await.unwrap();
+    assert_eq!(archive(&copy).await, block);
+}
+
+#[tokio::test]
 async fn an_empty_log_is_an_archive_too() {
     let (from, store) = fresh().await;
     let written = archive(&store).await;
@@ -260,7 +271,9 @@ async fn an_export_goes_on_only_with_its_own() {
     let diverged = archive(&restored).await;
     let refused = resumed(&store, Scope::everything(), &diverged).await.unwrap_err();
     assert!(matches!(refused, ResumeError::OtherEvent(_)), "{refused}");
-    assert!(resumed(&store, Scope::everything(), &whole).await.unwrap() == end);
+    for earlier in [&whole, &first] {
+        assert!(resumed(&store, Scope::everything(), earlier).await.unwrap() == end);
+    }
     assert!(Earlier::read(&b"Dear diary,\ntoday\n"[..]).is_err(), "not even an export");
 }
 
