@@ -14,7 +14,7 @@ use indicatif::ProgressBar;
 use super::{answer, known_types, progress};
 use crate::cli;
 
-const BAR: &str = "{wide_bar} {pos}/{len} positions, {per_sec}, {eta} to go";
+const BAR: &str = "{wide_bar} {human_pos} of {human_len} positions, {eta} to go";
 
 pub(super) async fn export(store: EventStore, request: cli::Export) -> anyhow::Result<()> {
     let scope = scope(&store, &request).await?;
