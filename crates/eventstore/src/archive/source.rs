@@ -73,19 +73,23 @@ pub(super) async fn claims(
     connection: &mut PgConnection,
     after: Option<&(String, String)>,
 ) -> Result<Vec<ClaimLine>, sqlx::Error> {
-    let (namespace, value) = after.map_or(("", ""), |(namespace, value)| (namespace, value));
+    // The least value behind another is that with the least character added, as no text has U+0000;
+    // a bound like this is looked up in the index, where `OR` would not be.
+    let (namespace, value) = match after {
+        Some((namespace, value)) => (namespace.as_str(), format!("{value}\u{1}")),
+        None => ("", String::new()),
+    };
     let rows = sqlx::query_as!(
         ClaimLine,
         "
         SELECT namespace, value, stream
         FROM eventstore.claims
-        WHERE $3 OR (namespace, value) > ($1, $2)
+        WHERE (namespace, value) >= ($1, $2)
         ORDER BY namespace, value
-        LIMIT $4
+        LIMIT $3
         ",
         namespace,
         value,
-        after.is_none(),
         PAGE,
     );
     rows.fetch_all(connection).await

@@ -377,6 +377,21 @@ async fn what_imports_write_through_writes_into_no_other_log() {
 }
 
 #[tokio::test]
+async fn claims_are_read_page_by_page() {
+    let (from, store) = fresh().await;
+    let mut command = to("a", exactly(0), 1);
+    command.claims = (0..2_500).map(|number| claim("a", &format!("{number:04}"))).collect();
+    // Beside the last one of a page, and the least there can be.
+    command
+        .claims
+        .extend(["", "0999\u{1}", "0999\u{1}\u{1}", "1999 "].map(|value| claim("a", value)));
+    append(&store, command).await.unwrap();
+    let (into, _) = fresh().await;
+    import(&into.pool(), &archive(&store).await).await.unwrap();
+    assert_eq!(rows(&into.pool()).await, rows(&from.pool()).await);
+}
+
+#[tokio::test]
 async fn a_long_log_gets_the_partitions_it_needs() {
     let (from, store) = small_partitions().await;
     for number in 0..9 {
