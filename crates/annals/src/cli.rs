@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use application::audit::AsOf;
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
 
 use crate::config::Role;
 
@@ -69,14 +72,87 @@ pub enum Events {
         #[arg(long)]
         json: bool,
     },
-    /// Prints every event of one stream, for example `ordering.order-0193…`
+    /// Prints the events of one stream, for example `ordering.order-0193…`, or one event
     Show {
         /// The stream
-        stream: String,
+        #[arg(required_unless_present = "event", conflicts_with = "event")]
+        stream: Option<String>,
+        /// Only what had happened then: `2026-01-01T00:00:00Z`, `position:120` or `version:7`
+        #[arg(long, value_name = "MOMENT", conflicts_with = "event")]
+        as_of: Option<AsOf>,
+        /// The event with this id, instead of a stream
+        #[arg(long, value_name = "ID")]
+        event: Option<Uuid>,
         /// Print JSON, an event a line
         #[arg(long)]
         json: bool,
     },
+    /// Says what changed in one stream between two moments, and which events did it
+    ///
+    /// A moment is a time such as `2026-01-01T00:00:00Z`, a position of the log such as
+    /// `position:120`, or a version of the stream such as `version:7`; 0 is before anything
+    /// happened.
+    Diff {
+        /// The stream
+        stream: String,
+        /// The first moment
+        #[arg(long, value_name = "MOMENT")]
+        from: AsOf,
+        /// The second moment
+        #[arg(long, value_name = "MOMENT")]
+        to: AsOf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes the log, or some of its events, as lines of JSON
+    ///
+    /// Without filter and range it is an archive, from which `annals events import` makes the same
+    /// log again. Format: docs/archive-format.md.
+    Export(Export),
+    /// Makes an empty log one that an archive holds
+    Import {
+        /// The archive; `-` reads standard input
+        file: PathBuf,
+    },
+}
+
+/// What is exported; parts that are given must all hold.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Only what comes after this position
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+    pub after: Option<i64>,
+    /// Only up to this position
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+    pub to: Option<i64>,
+    /// Only events of this type, for example `ordering.order-placed`; may be repeated
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// Only events of streams of this category, for example `ordering.order`; may be repeated
+    #[arg(long = "category", value_name = "CATEGORY")]
+    pub categories: Vec<String>,
+    /// Only events with this tag; may be repeated, then with all of them
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Only what this actor asked for
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// Only the story that this request began
+    #[arg(long, value_name = "ID")]
+    pub correlation: Option<Uuid>,
+    /// Only what this message caused
+    #[arg(long, value_name = "ID")]
+    pub causation: Option<Uuid>,
+    /// Only what was recorded at this time or later, for example `2026-01-01T00:00:00Z`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<DateTime<Utc>>,
+    /// Only what was recorded up to this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<DateTime<Utc>>,
+    /// Write to this file; if it holds an earlier export of the same, go on with it
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +172,11 @@ pub enum Config {
     Check,
     /// Prints the settings in force, secrets masked
     Show,
+}
+
+fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    let time = DateTime::parse_from_rfc3339(text);
+    time.map(|time| time.to_utc()).map_err(|_| "must have the form 2026-01-01T00:00:00Z")
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

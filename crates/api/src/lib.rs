@@ -18,6 +18,7 @@ mod state;
 pub mod ops;
 pub mod problem;
 
+mod audit;
 mod orders;
 mod problems;
 mod products;
@@ -34,6 +35,7 @@ pub fn router(state: ApiState, metrics: &HttpMetrics, limits: Limits) -> Router 
     let routes = Router::new()
         .merge(products::routes())
         .merge(orders::routes())
+        .merge(audit::routes())
         .merge(problems::routes())
         .with_state(state);
     layers::wrap(routes, ids, metrics, limits)

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::problem::{Code, Problem};
 
-const DEFAULT_LIMIT: u16 = 50;
+pub(crate) const DEFAULT_LIMIT: u16 = 50;
 const MOST: u16 = 200;
 
 /// Which page of a list is asked for, in the parameters of the query.
@@ -52,19 +52,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
     }
 }
 
-fn read_limit(value: &str) -> Result<u16, Problem> {
+pub(crate) fn read_limit(value: &str) -> Result<u16, Problem> {
     let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
     limit.ok_or_else(|| refused("limit", format!("must be between 1 and {MOST}")))
 }
 
-fn read_cursor(value: &str) -> Result<i64, Problem> {
+pub(crate) fn read_cursor(value: &str) -> Result<i64, Problem> {
     let position = i64::from_str_radix(value, 16).ok();
     // Written the way it is given out, and no other way.
     let position = position.filter(|position| *position > 0 && format!("{position:x}") == value);
     position.ok_or_else(|| refused("cursor", "must be the `next_cursor` of another page"))
 }
 
-fn refused(name: impl Into<String>, detail: impl Into<String>) -> Problem {
+pub(crate) fn refused(name: impl Into<String>, detail: impl Into<String>) -> Problem {
     Problem::new(Code::InvalidParameter, "The query cannot be answered.").field(name, detail)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use application::CommandBus;
 use application::ports::IdSource;
 use axum::extract::FromRef;
+use eventstore::EventStore;
 use sqlx::PgPool;
 
 /// The parts handlers take; clones share them.
@@ -27,5 +28,11 @@ impl FromRef<ApiState> for CommandBus {
 impl FromRef<ApiState> for PgPool {
     fn from_ref(state: &ApiState) -> Self {
         state.queries.clone()
+    }
+}
+
+impl FromRef<ApiState> for EventStore {
+    fn from_ref(state: &ApiState) -> Self {
+        state.bus.store().clone()
     }
 }

@@ -4,11 +4,14 @@
 //! depend on, lets the domain decide, and appends everything the decisions produced, or nothing.
 //! [`policies`] is the same for commands that follow from messages of other contexts.
 //!
+//! [`audit`] only looks: what was when, and what made it so.
+//!
 //! The outside world is reached through [`ports`]; their real implementations are the crate
 //! `adapters`. Nothing here knows HTTP or the message broker.
 
 mod codec;
 
+pub mod audit;
 pub mod bus;
 pub mod command;
 pub mod policies;

@@ -10,6 +10,7 @@
 
 mod payload;
 
+pub mod aggregate;
 pub mod claim;
 pub mod decider;
 pub mod event;
@@ -27,6 +28,7 @@ pub mod catalog;
 pub mod inventory;
 pub mod ordering;
 
+pub use aggregate::{AGGREGATES, Aggregate};
 pub use claim::Claim;
 pub use decider::{Decider, Decision, decision};
 pub use event::Event;

@@ -4,6 +4,7 @@
 //! - [`append`]: everything one command needs commits in one statement, or nothing does.
 //! - [`evolution`]: how events of old shapes are read as events of today's.
 //! - [`read`]: streams and the log, in order.
+//! - [`archive`]: the log as a file, written out and taken back in.
 //! - [`cursor`]: how far a follower of the log has come, under a fenced lease.
 //! - [`wakeup`]: how a follower learns that there is more.
 //!
@@ -19,6 +20,7 @@ mod partitions;
 pub mod aggregate;
 pub mod answer;
 pub mod append;
+pub mod archive;
 pub mod cursor;
 pub mod evolution;
 pub mod query;

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod audit;
 mod broker_down;
 mod command_line;
 mod dev;

@@ -82,6 +82,10 @@ catalogue! {
     NotFound NOT_FOUND "not-found",
         "Nothing is here",
         "Check the address. What was just made may take a moment to appear.";
+    /// The moment asked for is still to come.
+    NotReached NOT_FOUND "not-reached",
+        "The log has not come that far",
+        "Ask for an earlier moment, or again when it has come.";
     /// This address does not answer to this method.
     MethodNotAllowed METHOD_NOT_ALLOWED "method-not-allowed",
         "This address does not answer to this method",

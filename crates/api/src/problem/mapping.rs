@@ -1,6 +1,7 @@
 //! Which problem each error of the inner crates is, in one place.
 
 use application::CommandError;
+use application::audit::AuditError;
 use domain::{Rejection, catalog, inventory, ordering};
 use eventstore::AppendError;
 
@@ -75,6 +76,35 @@ impl From<AppendError> for Problem {
             | AppendError::WithoutExpectation { .. }
             | AppendError::Refused { .. } => internal().because(error),
         }
+    }
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::NoStream(_) => Self::new(Code::NotFound, "No stream has this name."),
+            AuditError::NoAggregate(ref source) => {
+                let detail = source.to_string();
+                Self::new(Code::InvalidParameter, error.to_string()).field("stream", detail)
+            }
+            AuditError::PositionNotReached { .. } | AuditError::VersionNotReached { .. } => {
+                Self::new(Code::NotReached, error.to_string())
+            }
+            AuditError::Reversed { .. } => {
+                Self::new(Code::InvalidParameter, "The query cannot be answered.")
+                    .field("from", error.to_string())
+            }
+            AuditError::Undecodable(error) => internal().because(error),
+            AuditError::Encode(error) => internal().because(error),
+            AuditError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Problem {
+    /// Of what is to be answered, never of what was sent.
+    fn from(error: serde_json::Error) -> Self {
+        internal().because(error)
     }
 }
 

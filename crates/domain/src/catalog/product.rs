@@ -31,24 +31,31 @@ pub enum Rejection {
 
 impl Decider for Product {
     type Command = ListProduct;
-    type State = bool;
+    /// What it is offered as, once it is.
+    type State = Option<ProductListed>;
     type Rejection = Rejection;
 
     fn streams(command: &ListProduct) -> Vec<Stream> {
         vec![super::product(command.product_id)]
     }
 
-    fn initial() -> bool {
-        false
+    fn initial() -> Option<ProductListed> {
+        None
     }
 
-    fn evolve(listed: bool, event: &Event) -> bool {
-        listed || matches!(event, Event::Catalog(CatalogEvent::ProductListed(_)))
+    fn evolve(listed: Option<ProductListed>, event: &Event) -> Option<ProductListed> {
+        match event {
+            Event::Catalog(CatalogEvent::ProductListed(event)) => Some(event.clone()),
+            Event::Inventory(_) | Event::Ordering(_) => listed,
+        }
     }
 
-    fn decide(listed: &bool, command: ListProduct) -> Result<Vec<Event>, Rejection> {
+    fn decide(
+        listed: &Option<ProductListed>,
+        command: ListProduct,
+    ) -> Result<Vec<Event>, Rejection> {
         let ListProduct { product_id, sku, name, price } = command;
-        if *listed {
+        if listed.is_some() {
             return Err(Rejection::AlreadyListed(product_id));
         }
         let event = ProductListed { product_id, sku, name, price };

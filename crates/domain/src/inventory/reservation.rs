@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::stock::available_after;
 use super::{
     InventoryEvent, Rejection, ReservationMade, ReservationRefused, ReservedLine, Shortage,
@@ -25,16 +27,18 @@ pub struct ReserveStock {
 }
 
 /// What is available, and what this order got before.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct State {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     available: BTreeMap<ProductId, u64>,
     outcome: Option<Outcome>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum Outcome {
     Made(Vec<ReservedLine>),
-    Refused,
+    Refused(Vec<Shortage>),
 }
 
 impl Decider for Reservation {
@@ -62,7 +66,9 @@ impl Decider for Reservation {
             InventoryEvent::ReservationMade(event) => {
                 state.outcome = Some(Outcome::Made(event.lines.clone()));
             }
-            InventoryEvent::ReservationRefused(_) => state.outcome = Some(Outcome::Refused),
+            InventoryEvent::ReservationRefused(event) => {
+                state.outcome = Some(Outcome::Refused(event.shortages.clone()));
+            }
         }
         state
     }

@@ -1,5 +1,7 @@
 //! The stock aggregate: how much of one product is available.
 
+use serde::Serialize;
+
 use super::{InventoryEvent, StockReceived};
 use crate::ids::{OrderId, ProductId};
 use crate::values::Quantity;
@@ -17,6 +19,13 @@ pub struct ReceiveStock {
     pub quantity: Quantity,
 }
 
+/// How much of a product there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// How many are not set aside for an order.
+    available: u64,
+}
+
 /// Why a command on the inventory was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
@@ -27,18 +36,23 @@ pub enum Rejection {
 
 impl Decider for Stock {
     type Command = ReceiveStock;
-    type State = ();
+    type State = State;
     type Rejection = Rejection;
 
     fn streams(command: &ReceiveStock) -> Vec<Stream> {
         vec![super::stock(command.product_id)]
     }
 
-    fn initial() {}
+    fn initial() -> State {
+        State::default()
+    }
 
-    fn evolve((): (), _: &Event) {}
+    fn evolve(state: State, event: &Event) -> State {
+        let Event::Inventory(event) = event else { return state };
+        State { available: available_after(state.available, event) }
+    }
 
-    fn decide((): &(), command: ReceiveStock) -> Result<Vec<Event>, Rejection> {
+    fn decide(_: &State, command: ReceiveStock) -> Result<Vec<Event>, Rejection> {
         let ReceiveStock { product_id, quantity } = command;
         Ok(vec![InventoryEvent::from(StockReceived { product_id, quantity }).into()])
     }

@@ -1,6 +1,8 @@
 //! Settling an order: confirmed or rejected, once.
 
-use super::{OrderConfirmed, OrderRejected, OrderingEvent, Rejection, Shortage};
+use serde::Serialize;
+
+use super::{OrderConfirmed, OrderPlaced, OrderRejected, OrderingEvent, Rejection, Shortage};
 use crate::ids::OrderId;
 use crate::inventory::messages::InventoryMessage;
 use crate::{Decider, Decision, Event, Message, PayloadType, Policy, Stream, decision};
@@ -26,10 +28,21 @@ pub enum Verdict {
     Rejected(Vec<Shortage>),
 }
 
+/// An order, and where it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct State {
+    status: Status,
+    placed: Option<OrderPlaced>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shortages: Vec<Shortage>,
+}
+
 /// Where an order stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
     /// It was never placed.
+    #[default]
     Absent,
     /// It waits for its verdict.
     Placed,
@@ -49,32 +62,39 @@ impl Decider for Settlement {
     }
 
     fn initial() -> State {
-        State::Absent
+        State::default()
     }
 
-    fn evolve(state: State, event: &Event) -> State {
+    fn evolve(mut state: State, event: &Event) -> State {
         match event {
-            Event::Ordering(OrderingEvent::OrderPlaced(_)) => State::Placed,
-            Event::Ordering(OrderingEvent::OrderConfirmed(_)) => State::Confirmed,
-            Event::Ordering(OrderingEvent::OrderRejected(_)) => State::Rejected,
-            Event::Catalog(_) | Event::Inventory(_) => state,
+            Event::Ordering(OrderingEvent::OrderPlaced(placed)) => {
+                state.status = Status::Placed;
+                state.placed = Some(placed.clone());
+            }
+            Event::Ordering(OrderingEvent::OrderConfirmed(_)) => state.status = Status::Confirmed,
+            Event::Ordering(OrderingEvent::OrderRejected(rejected)) => {
+                state.status = Status::Rejected;
+                state.shortages.clone_from(&rejected.shortages);
+            }
+            Event::Catalog(_) | Event::Inventory(_) => {}
         }
+        state
     }
 
     fn decide(state: &State, command: SettleOrder) -> Result<Vec<Event>, Rejection> {
         let SettleOrder { order_id, verdict } = command;
-        match (state, verdict) {
-            (State::Absent, _) => Err(Rejection::NotPlaced(order_id)),
-            (State::Placed, Verdict::Confirmed) => {
+        match (state.status, verdict) {
+            (Status::Absent, _) => Err(Rejection::NotPlaced(order_id)),
+            (Status::Placed, Verdict::Confirmed) => {
                 Ok(vec![OrderingEvent::from(OrderConfirmed { order_id }).into()])
             }
-            (State::Placed, Verdict::Rejected(shortages)) => {
+            (Status::Placed, Verdict::Rejected(shortages)) => {
                 Ok(vec![OrderingEvent::from(OrderRejected { order_id, shortages }).into()])
             }
-            (State::Confirmed, Verdict::Confirmed) | (State::Rejected, Verdict::Rejected(_)) => {
+            (Status::Confirmed, Verdict::Confirmed) | (Status::Rejected, Verdict::Rejected(_)) => {
                 Ok(Vec::new())
             }
-            (State::Confirmed, Verdict::Rejected(_)) | (State::Rejected, Verdict::Confirmed) => {
+            (Status::Confirmed, Verdict::Rejected(_)) | (Status::Rejected, Verdict::Confirmed) => {
                 Err(Rejection::AlreadySettled(order_id))
             }
         }
@@ -119,7 +139,7 @@ mod tests {
     use crate::values::Money;
 
     fn placed() -> Event {
-        OrderingEvent::from(super::super::OrderPlaced {
+        OrderingEvent::from(OrderPlaced {
             order_id: id(),
             lines: Vec::new(),
             total: Money::zero("EUR".parse().unwrap()),

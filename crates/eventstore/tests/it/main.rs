@@ -8,6 +8,7 @@ mod account;
 mod aggregates;
 mod append;
 mod append_only;
+mod archive;
 mod claims;
 mod concurrency;
 mod conditions;

@@ -1,0 +1,108 @@
+//! `GET /v1/audit/events`: the log, the oldest first, through a filter.
+
+use application::audit::{EventRecord, Range};
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use domain::AGGREGATES;
+use eventstore::{EventStore, Filter, Position, Tag};
+use uuid::Uuid;
+
+use super::parameters::Parameters;
+use crate::page::{PageBody, refused};
+use crate::problem::Problem;
+
+const KNOWN: &[&str] = &[
+    "limit",
+    "cursor",
+    "after",
+    "to",
+    "since",
+    "until",
+    "type",
+    "category",
+    "tag",
+    "actor",
+    "correlation",
+    "causation",
+];
+
+/// How often the log is looked at for one answer. A filter that passes little gives short pages
+/// then, not late ones.
+const LOOKS: usize = 20;
+
+pub(super) async fn browse(
+    State(store): State<EventStore>,
+    parameters: Parameters,
+) -> Result<Json<PageBody<EventRecord>>, Problem> {
+    let parameters = parameters.only(KNOWN)?;
+    let (limit, cursor) = parameters.page()?;
+    let filter = filter(&parameters)?;
+    let range = Range {
+        after: parameters.one("after", position)?,
+        to: parameters.one("to", position)?,
+        since: parameters.one("since", time)?,
+        until: parameters.one("until", time)?,
+    };
+    let head = store.head().await?;
+    let (after, to) = range.positions(&store).await?;
+    let end = to.min(head);
+    let mut reached = cursor.map_or(after, |cursor| after.max(Position::new(cursor)));
+    let mut items: Vec<EventRecord> = Vec::new();
+    for _ in 0..LOOKS {
+        let wanted = usize::from(limit) - items.len();
+        let wanted = u16::try_from(wanted).unwrap_or(limit);
+        if wanted == 0 || reached >= end {
+            break;
+        }
+        let page = store.read_page(&filter, reached, end, wanted).await?;
+        for event in page.events {
+            items.push(event.try_into()?);
+        }
+        reached = page.reached;
+    }
+    Ok(Json(PageBody::new(items, (reached < end).then(|| reached.get()))))
+}
+
+fn filter(parameters: &Parameters) -> Result<Filter, Problem> {
+    let types: Vec<_> = domain::Event::types().map(|known| known.name).collect();
+    let categories: Vec<_> = AGGREGATES.iter().map(|aggregate| aggregate.category).collect();
+    let tags = parameters
+        .all("tag")
+        .map(|tag| Tag::new(tag).map_err(|error| refused("tag", error.to_string())));
+    Ok(Filter {
+        types: some_of(parameters, "type", &types)?,
+        categories: some_of(parameters, "category", &categories)?,
+        tags: tags.collect::<Result<_, _>>()?,
+        actor: parameters.one("actor", |actor| Ok::<_, String>(actor.to_owned()))?,
+        correlation_id: parameters.one("correlation", id)?,
+        causation_id: parameters.one("causation", id)?,
+    })
+}
+
+fn some_of(
+    parameters: &Parameters,
+    name: &str,
+    known: &[&str],
+) -> Result<Option<Vec<String>>, Problem> {
+    let given: Vec<_> = parameters.all(name).map(str::to_owned).collect();
+    if given.iter().any(|given| !known.contains(&given.as_str())) {
+        return Err(refused(name, format!("must be one of `{}`", known.join("`, `"))));
+    }
+    Ok(Some(given).filter(|given| !given.is_empty()))
+}
+
+fn position(text: &str) -> Result<Position, &'static str> {
+    let position = text.parse().ok().filter(|position| *position >= 0);
+    position.map(Position::new).ok_or("must be a position of the log, 0 or more")
+}
+
+fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    let time = DateTime::parse_from_rfc3339(text);
+    time.map(|time| time.to_utc())
+        .map_err(|_| "must be a time with its offset, such as `2026-01-01T00:00:00Z`")
+}
+
+fn id(text: &str) -> Result<Uuid, &'static str> {
+    Uuid::try_parse(text).map_err(|_| "must be a UUID")
+}

@@ -1,0 +1,21 @@
+//! `GET /v1/audit/events/{id}`: one event.
+
+use application::audit::EventRecord;
+use axum::Json;
+use axum::extract::State;
+use eventstore::{EventId, EventStore};
+
+use super::parameters::Parameters;
+use crate::params::Path;
+use crate::problem::{Code, Problem};
+
+pub(super) async fn show(
+    State(store): State<EventStore>,
+    Path(id): Path<EventId>,
+    parameters: Parameters,
+) -> Result<Json<EventRecord>, Problem> {
+    parameters.only(&[])?;
+    let event = store.event(id).await?;
+    let event = event.ok_or_else(|| Problem::new(Code::NotFound, "No event has this id."))?;
+    Ok(Json(event.try_into()?))
+}
