@@ -155,6 +155,10 @@ BEGIN
         position, recorded_at, command_id, correlation_id, causation_id, version,
         schema_version, type, stream, actor, trace, tags, payload
     );
+    INSERT INTO eventstore.types (name, schema_version)
+    SELECT DISTINCT given.type, given.schema_version
+    FROM unnest(types, schema_versions) AS given (type, schema_version)
+    ON CONFLICT DO NOTHING;
     INSERT INTO eventstore.tags (tag, position)
     SELECT tag, given.position
     FROM unnest(positions, tag_lists) AS given (position, tags)

@@ -65,7 +65,9 @@ impl Line {
                     left.extend([second, batch]);
                 }
                 Err(error) => {
-                    batch.into_iter().for_each(|request| request.reply(Err(error.clone())));
+                    for request in batch {
+                        request.reply(Err(error.clone()));
+                    }
                 }
             }
         }

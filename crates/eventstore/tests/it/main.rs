@@ -15,6 +15,7 @@ mod conditions;
 mod cursors;
 mod durability;
 mod evolution;
+mod examples;
 mod idempotence;
 mod model;
 mod partitions;

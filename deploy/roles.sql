@@ -1,0 +1,26 @@
+-- The role that the processes of Annals connect as, once the owner has migrated the database.
+--
+--   psql --set role=annals_app --file deploy/roles.sql "$OWNER_DATABASE_URL"
+--
+-- It appends through eventstore.append and cannot write the log in any other way: it may insert,
+-- update or delete no event, no outbox row, no tag, no command record and no claim. Whoever migrates
+-- and imports is the owner, and no process has the owner's password.
+\if :{?role}
+\else
+    \set role annals_app
+\endif
+
+GRANT USAGE ON SCHEMA eventstore, relay TO :"role";
+
+-- The log is read; it is written by functions that run as their owner.
+GRANT SELECT ON ALL TABLES IN SCHEMA eventstore TO :"role";
+GRANT EXECUTE ON FUNCTION eventstore.append, eventstore.add_partitions, eventstore.first_match,
+    eventstore.position_at, eventstore.event_id TO :"role";
+
+-- What followers, aggregates and the inbox keep for themselves.
+GRANT INSERT, UPDATE, DELETE ON eventstore.cursors, eventstore.snapshots TO :"role";
+GRANT SELECT, INSERT, UPDATE, DELETE ON relay.inbox TO :"role";
+
+-- Read models are disposable, and belong to whoever makes them.
+SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), :'role') \gexec
+GRANT SELECT ON public._sqlx_migrations TO :"role";
