@@ -74,7 +74,7 @@ impl CommandBus {
         let streams = stream_ids(command);
         for _ in 0..ATTEMPTS {
             let history = self.store.read_streams(&streams).await.map_err(CommandError::Load)?;
-            let append = match self.decide(command, &streams, &history) {
+            let append = match Self::decide(command, &streams, &history) {
                 Ok(append) => append,
                 Err(CommandError::Rejected(rejection)) => {
                     let known = self.store.repeated(command.id, command.fingerprint).await;
@@ -107,7 +107,7 @@ impl CommandBus {
     ) -> Result<Receipt, CommandError> {
         let streams = stream_ids(command);
         let history = self.store.read_streams_in(connection, &streams).await;
-        match self.decide(command, &streams, &history.map_err(CommandError::Load)?) {
+        match Self::decide(command, &streams, &history.map_err(CommandError::Load)?) {
             Ok(append) => append_in(connection, &append).await.map_err(CommandError::Append),
             Err(CommandError::Rejected(rejection)) => {
                 let known =
@@ -120,7 +120,6 @@ impl CommandBus {
 
     /// What is to be appended, given the history of the streams. Pure but for the new ids.
     fn decide(
-        &self,
         command: &Command,
         streams: &[StreamId],
         recorded: &[RecordedEvent],

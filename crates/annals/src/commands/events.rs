@@ -50,16 +50,18 @@ async fn tail(
     while !follow && let Some(event) = events.try_next().await? {
         answer(&line(&event, json)?)?;
     }
+    if !follow {
+        return Ok(());
+    }
     let wakeup = Wakeup::listen(store.pool().clone());
     let mut subscription = store.subscribe(filter, after, wakeup);
-    while follow {
+    loop {
         let page = tokio::select! {
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => return Ok(()),
             page = subscription.next() => page?,
         };
         page.events.iter().try_for_each(|event| answer(&line(event, json)?))?;
     }
-    Ok(())
 }
 
 fn line(event: &RecordedEvent, as_json: bool) -> anyhow::Result<String> {

@@ -214,7 +214,7 @@ fn classify(error: sqlx::Error) -> AppendError {
 /// Whether what was refused is something that one append brought, not the state of the server:
 /// data, constraints, and limits of the program (SQLSTATE classes 22, 23 and 54).
 fn is_of_one_row(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
 
