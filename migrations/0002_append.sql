@@ -62,6 +62,7 @@ CREATE FUNCTION eventstore.append(
     claim_value     text[],
     claim_stream    text[],
     claim_release   boolean[],
+    claim_subject   text[],
     event_command        integer[],
     event_expectation    integer[],
     event_version        integer[],
@@ -197,6 +198,25 @@ BEGIN
         END LOOP;
     END IF;
 
+    -- 6. Claims for a subject that is erased, which nobody would ever release.
+    IF num_nonnulls(VARIADIC claim_subject) > 0 THEN
+        FOR command, outcome, stream, at IN
+            SELECT given.command, 'subject-erased:' || given.subject, given.stream, NULL
+            FROM unnest(claim_command, claim_subject, claim_stream, claim_release)
+                 AS given (command, subject, stream, release)
+            CROSS JOIN LATERAL (
+                SELECT FROM eventstore.subject_keys AS k
+                WHERE k.subject = given.subject AND k.erased_at IS NOT NULL
+                LIMIT 1
+            ) AS erased
+            WHERE NOT given.release
+              AND given.command <> ALL (refused)
+        LOOP
+            refused := refused || command;
+            RETURN NEXT;
+        END LOOP;
+    END IF;
+
     IF cardinality(refused) > 0 AND NOT EXISTS (
         SELECT FROM generate_series(1, cardinality(command_ids)) AS given (command)
         WHERE given.command <> ALL (refused)
@@ -204,7 +224,7 @@ BEGIN
         RETURN;
     END IF;
 
-    -- 6. What is left is written.
+    -- 7. What is left is written.
     INSERT INTO eventstore.commands (command_id, fingerprint, first_position, last_position, recorded_at)
     SELECT accepted.id,
            accepted.fingerprint,
@@ -261,10 +281,10 @@ BEGIN
           AND held.value = given.value
           AND held.stream = given.stream;
 
-        INSERT INTO eventstore.claims (namespace, value, stream)
-        SELECT given.namespace, given.value, given.stream
-        FROM unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release)
-             AS given (command, namespace, value, stream, release)
+        INSERT INTO eventstore.claims (namespace, value, stream, subject)
+        SELECT given.namespace, given.value, given.stream, given.subject
+        FROM unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release, claim_subject)
+             AS given (command, namespace, value, stream, release, subject)
         WHERE NOT given.release
           AND given.command <> ALL (refused)
           AND NOT EXISTS (
@@ -273,7 +293,7 @@ BEGIN
           );
     END IF;
 
-    -- 7. Wake those who follow. The number is a hint; they read the log themselves.
+    -- 8. Wake those who follow. The number is a hint; they read the log themselves.
     PERFORM pg_notify('eventstore_appended', '');
 END
 $$;

@@ -113,7 +113,6 @@ impl EventId {
 
     /// The position that an id made by [`EventId::of`] holds; of any other id, some number.
     pub(crate) const fn position(self) -> Position {
-        #[expect(clippy::cast_possible_truncation, reason = "40 bits fit")]
         let position = (self.0.as_u128() & ((1 << POSITION_BITS) - 1)) as i64;
         Position(position)
     }
@@ -178,6 +177,11 @@ impl StreamId {
     #[must_use]
     pub fn category(&self) -> &str {
         self.0.split('-').next().unwrap_or_default()
+    }
+
+    /// The text, shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Append, AppendError, ExpectedVersion, Receipt, receipt};
-use crate::{Position, StreamId, StreamVersion, Tag};
+use crate::{Position, StreamId, StreamVersion, Subject, Tag};
 
 /// Between the tags of an event; no tag has a control character.
 const TAG_SEPARATOR: &str = "\u{1f}";
@@ -26,6 +26,7 @@ struct Parameters<'a> {
     claim_value: Vec<&'a str>,
     claim_stream: Vec<&'a str>,
     claim_release: Vec<bool>,
+    claim_subject: Vec<Option<&'a str>>,
     event_command: Vec<i32>,
     event_expectation: Vec<i32>,
     event_version: Vec<i32>,
@@ -96,6 +97,7 @@ impl<'a> Parameters<'a> {
             self.claim_value.push(&claim.value);
             self.claim_stream.push(claim.stream.as_str());
             self.claim_release.push(release);
+            self.claim_subject.push(claim.subject.as_ref().map(Subject::as_str));
         }
     }
 }
@@ -142,7 +144,7 @@ pub(super) async fn append_batch(
         SELECT command AS "command!", outcome AS "outcome!", stream, at
         FROM eventstore.append(
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26
+            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27
         )
         "#,
         &parameters.command_ids as _,
@@ -157,6 +159,7 @@ pub(super) async fn append_batch(
         &parameters.claim_value as _,
         &parameters.claim_stream as _,
         &parameters.claim_release as _,
+        &parameters.claim_subject as _,
         &parameters.event_command as _,
         &parameters.event_expectation as _,
         &parameters.event_version as _,
@@ -250,6 +253,10 @@ fn refusal(
         (outcome, Some(holder)) if outcome.starts_with("claim-taken:") => {
             let namespace = outcome["claim-taken:".len()..].to_owned();
             Err(AppendError::ClaimTaken { namespace, holder })
+        }
+        (outcome, _) if outcome.starts_with("subject-erased:") => {
+            let subject = Subject::recorded(outcome["subject-erased:".len()..].into());
+            Err(AppendError::SubjectErased { subject })
         }
         _ => Err(AppendError::no_outcome()),
     }
