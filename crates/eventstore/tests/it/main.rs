@@ -12,4 +12,5 @@ mod cursors;
 mod durability;
 mod idempotence;
 mod model;
+mod personal;
 mod silence;

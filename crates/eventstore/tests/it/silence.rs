@@ -16,13 +16,13 @@ const CONNECTIONS: u32 = 5;
 
 /// Carries connections to a server; those open when it falls silent carry nothing more and do not
 /// end, those opened later are as before.
-struct Line {
-    port: u16,
+pub(crate) struct Line {
+    pub(crate) port: u16,
     silenced: Arc<watch::Sender<u32>>,
 }
 
 impl Line {
-    async fn to(server: (String, u16)) -> Self {
+    pub(crate) async fn to(server: (String, u16)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let silenced = Arc::new(watch::Sender::new(0));
@@ -44,7 +44,7 @@ impl Line {
         Self { port, silenced }
     }
 
-    fn fall_silent(&self) {
+    pub(crate) fn fall_silent(&self) {
         self.silenced.send_modify(|times| *times += 1);
     }
 }
