@@ -9,3 +9,4 @@ mod command_line;
 mod dev;
 mod documents;
 mod flow;
+mod personal;
