@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::support::{MIGRATOR, all, append, assert_gapless, exactly, to};
 
@@ -19,6 +20,7 @@ const CONNECTIONS: u32 = 5;
 pub(crate) struct Line {
     pub(crate) port: u16,
     silenced: Arc<watch::Sender<u32>>,
+    accepting: AbortHandle,
 }
 
 impl Line {
@@ -27,7 +29,7 @@ impl Line {
         let port = listener.local_addr().unwrap().port();
         let silenced = Arc::new(watch::Sender::new(0));
         let signal = Arc::clone(&silenced);
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let mut silence = signal.subscribe();
                 let server = server.clone();
@@ -41,7 +43,12 @@ impl Line {
                 });
             }
         });
-        Self { port, silenced }
+        Self { port, silenced, accepting: accepting.abort_handle() }
+    }
+
+    /// Lets nobody else in; those there are go on.
+    pub(crate) fn refuse_others(&self) {
+        self.accepting.abort();
     }
 
     pub(crate) fn fall_silent(&self) {

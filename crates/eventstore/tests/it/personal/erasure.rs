@@ -218,6 +218,59 @@ async fn a_frozen_listening_connection_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_ask_what_is_erased_asks_for_each_key() {
+    let (database, store) = log().await;
+    let keyring = keyring(&store).await;
+    register(&store, &keyring, "a", "customer:1", "ada@example.org").await;
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    let line = Line::to((options.get_host().to_owned(), options.get_port())).await;
+    let pool = PgPool::connect_with(options.host("127.0.0.1").port(line.port)).await.unwrap();
+    let other = Other::on(pool).await;
+
+    // The watching connection is gone for good; those of the pool work.
+    line.refuse_others();
+    let watching = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND pid <> pg_backend_pid() \
+                    AND query LIKE '%erased_position > $1%'";
+    let ended: i64 = sqlx::query_scalar(watching).fetch_one(store.pool()).await.unwrap();
+    assert_eq!(ended, 2, "of both keyrings");
+    tokio::time::sleep(SECOND).await;
+    assert!(!other.keyring.holds(other.mark));
+    assert_eq!(emails(&other.store, &other.keyring).await, [Some("ada@example.org".to_owned())]);
+    erase(&keyring, "customer:1").await.unwrap();
+    assert_eq!(emails(&other.store, &other.keyring).await, [None], "at once, nothing is cached");
+}
+
+/// The append looks for the tombstone under the order lock, under which the erasure commits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_claim_survives_an_erasure_at_the_same_time() {
+    let (_database, store) = log().await;
+    let keyring = keyring(&store).await;
+    let claims = (0..40).map(|number| {
+        let (store, keyring) = (store.clone(), keyring.clone());
+        tokio::spawn(async move {
+            let name = format!("a-{number}");
+            let mut command = to(&name, exactly(0), 1);
+            let (value, of) = (number.to_string(), subject("customer:1"));
+            let claim = keyring.claim("number", &value, stream(&name), of).await.unwrap();
+            command.claims.push(claim);
+            match append(&store, command).await {
+                Ok(_) | Err(AppendError::SubjectErased { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        })
+    });
+    let claims: Vec<_> = claims.collect();
+    erase(&keyring, "customer:1").await.unwrap();
+    for claim in claims {
+        claim.await.unwrap();
+    }
+    let left = sqlx::query_scalar("SELECT count(*) FROM eventstore.claims");
+    let left: i64 = left.fetch_one(store.pool()).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_database_nothing_is_readable_after_a_second() {
     let postgres = tokio::task::block_in_place(Postgres::start_ephemeral).unwrap();
     let database = TestDatabase::create_on(&postgres, &MIGRATOR).await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use eventstore::personal::{WrappedKeys, count_keys};
-use eventstore::{EventStore, Fingerprint, KeyEncryptionKeys, Keyring, KeyringError};
+use eventstore::{
+    EventStore, Fingerprint, KeyEncryptionKeys, Keyring, KeyringError, Personal, Place,
+};
 
 use super::{
     because, emails, erase, key_encryption_keys, keyring, keyring_with, read, register,
@@ -96,6 +98,21 @@ async fn keys_are_wrapped_anew_while_others_write_and_erase() {
         let expected = (!gone).then(|| format!("{of}@example.org"));
         assert_eq!(event.email.into_value(), expected);
     }
+}
+
+#[tokio::test]
+async fn many_keys_are_made_at_once_and_wrapped_anew_in_batches() {
+    let (_database, store) = log().await;
+    let first = keyring(&store).await;
+    let of = |number: i32| Personal::new(subject(&format!("customer:{number}")), number);
+    let values: Vec<_> = (0..1_200).map(of).collect();
+    let place = Place::other("test");
+    let sealed = first.seal(&place, || serde_json::to_string(&values)).await.unwrap();
+    let rotated = keyring_with(&store, both()).await.rotate().await.unwrap();
+    assert_eq!((rotated.keys, rotated.left), (1_200, 0));
+    let second = keyring_with(&store, KeyEncryptionKeys::new("second", [2; 32]).unwrap()).await;
+    let open = || serde_json::from_str::<Vec<Personal<i32>>>(&sealed);
+    assert_eq!(second.open(&place, open).await.unwrap(), values);
 }
 
 #[tokio::test]
