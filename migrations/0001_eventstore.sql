@@ -52,6 +52,25 @@ CREATE TABLE eventstore.tags (
 );
 COMMENT ON TABLE eventstore.tags IS 'Where each tag occurs in the log: the index of events.tags, which only events with tags pay for';
 
+CREATE TABLE eventstore.types (
+    name           text     COLLATE "C" NOT NULL,
+    schema_version smallint NOT NULL,
+    PRIMARY KEY (name, schema_version)
+);
+COMMENT ON TABLE eventstore.types IS 'Every shape that the log holds events of, so that a reader knows at once whether it can read them';
+
+CREATE TABLE eventstore.snapshots (
+    stream         text        COLLATE "C" NOT NULL PRIMARY KEY,
+    schema_version integer     NOT NULL,
+    version        bigint      NOT NULL,
+    position       bigint      NOT NULL,
+    taken_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    state          json        NOT NULL
+);
+COMMENT ON TABLE eventstore.snapshots IS 'States of aggregates, to read fewer events; disposable';
+COMMENT ON COLUMN eventstore.snapshots.schema_version IS 'Of the state; another one than the code''s is not used';
+COMMENT ON COLUMN eventstore.snapshots.version IS 'Of the stream, whose events up to here the state is made of';
+
 CREATE TABLE eventstore.outbox (
     position bigint NOT NULL PRIMARY KEY,
     subject  text   NOT NULL

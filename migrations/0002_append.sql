@@ -39,7 +39,8 @@ COMMENT ON FUNCTION eventstore.first_match IS 'The first event of a range of pos
 -- parallel arrays that name their command by that number. An expectation is an exact version,
 -- -1 for any, -2 for at least one event. An event names the expectation of its stream and its place
 -- among the command's events on that stream, from 1; what it has of its command is repeated with it,
--- because a join would cost more than the bytes. Tags are separated by U+001F. Conditions are an
+-- because a join would cost more than the bytes. Tags are separated by U+001F. Types are those that
+-- the caller has not seen in the log yet. Conditions are an
 -- array of {"command", "after", "types", "tags"}: no event after the position `after` may be of one
 -- of the types and have all the tags.
 --
@@ -63,6 +64,8 @@ CREATE FUNCTION eventstore.append(
     claim_stream    text[],
     claim_release   boolean[],
     claim_subject   text[],
+    type_name       text[],
+    type_schema     smallint[],
     event_command        integer[],
     event_expectation    integer[],
     event_version        integer[],
@@ -270,6 +273,20 @@ BEGIN
     SELECT position, subject
     FROM fresh
     WHERE subject IS NOT NULL;
+
+    IF cardinality(type_name) > 0 THEN
+        INSERT INTO eventstore.types (name, schema_version)
+        SELECT given.name, given.schema_version
+        FROM unnest(type_name, type_schema) AS given (name, schema_version)
+        WHERE EXISTS (
+            SELECT
+            FROM unnest(event_command, event_type, event_schema) AS e (command, type, schema_version)
+            WHERE e.command <> ALL (refused)
+              AND e.type = given.name
+              AND e.schema_version = given.schema_version
+        )
+        ON CONFLICT DO NOTHING;
+    END IF;
 
     IF cardinality(claim_command) > 0 THEN
         DELETE FROM eventstore.claims AS held

@@ -1,39 +1,86 @@
-//! What Annals does in a second, beside the limit of the machine and beside other event stores.
+//! What the event store does in a second, beside the limit of the machine and beside what others do.
+//!
+//! `make bench` runs everything on one private PostgreSQL with fsync on, prints one table, and
+//! says which figure misses what is asked of it. Rates are medians of interleaved rounds, because
+//! a machine is never as idle as it seems; only ratios of one run mean anything.
 
+mod account;
+mod by_hand;
 mod event;
 mod ground;
 mod load;
+mod peers;
+mod report;
+mod server;
+mod workloads;
 
 use std::time::Duration;
 
-use eventstore::EventStore;
-use sqlx::migrate::Migrator;
-use sqlx::postgres::PgPoolOptions;
+use clap::{Parser, Subcommand};
 
-static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+use crate::report::Report;
+use crate::server::Server;
+
+#[derive(Debug, Parser)]
+#[command(name = "bench", about)]
+struct Cli {
+    /// Only these workloads, see `bench list`
+    #[arg(value_name = "WORKLOAD")]
+    workloads: Vec<String>,
+    /// How long each round of a workload lasts
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// How many rounds, of which the median counts
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Where `bench/peers` was built; without it the other event stores are left out
+    #[arg(long, value_name = "PROGRAM")]
+    peers: Option<std::path::PathBuf>,
+    #[command(subcommand)]
+    child: Option<Child>,
+}
+
+/// Work that is measured in a process of its own.
+#[derive(Debug, Subcommand)]
+enum Child {
+    /// Appends, and prints the rate
+    #[command(hide = true)]
+    Write { url: String, tasks: usize, seconds: u64 },
+    /// Reads the whole log, and prints the rate and the memory it took
+    #[command(hide = true)]
+    Replay { url: String },
+}
 
 #[tokio::main]
+#[expect(clippy::print_stdout, reason = "what was measured is its answer")]
 async fn main() -> anyhow::Result<()> {
-    let postgres =
-        testkit::Postgres::start_ephemeral_with(&["shared_buffers=2GB", "max_wal_size=8GB"])?;
-    let time = Duration::from_secs(std::env::args().nth(1).map_or(3, |s| s.parse().unwrap()));
-    for rows in [1, 1000] {
-        let db = testkit::TestDatabase::create_on(&postgres, &MIGRATOR).await;
-        println!("ground {rows}: {:?}", ground::insert(db.url(), rows, time).await?);
+    tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
+    let cli = Cli::parse();
+    match cli.child {
+        Some(Child::Write { url, tasks, seconds }) => {
+            let measured = workloads::processes::write(&url, tasks, Duration::from_secs(seconds));
+            println!("{}", serde_json::to_string(&measured.await?)?);
+            return Ok(());
+        }
+        Some(Child::Replay { url }) => {
+            println!("{}", serde_json::to_string(&workloads::read::replay(&url).await?)?);
+            return Ok(());
+        }
+        None => {}
     }
-    for tasks in std::env::args().skip(2).map(|s| s.parse().unwrap()) {
-        let db = testkit::TestDatabase::create_on(&postgres, &MIGRATOR).await;
-        let pool = PgPoolOptions::new().max_connections(16).connect(db.url()).await?;
-        let store = EventStore::open(pool).await?;
-        let m = load::run(tasks, time, move |_| {
-            let store = store.clone();
-            async move {
-                store.append(event::append(event::id(), 0)).await?;
-                Ok(())
-            }
-        })
-        .await?;
-        println!("annals {tasks}: {m:?}");
+    let server = Server::start()?;
+    let plan = workloads::Plan {
+        server: &server,
+        time: Duration::from_secs(cli.seconds),
+        rounds: cli.rounds.max(1),
+        peers: cli.peers.map(peers::Peers::at),
+    };
+    let mut report = Report::default();
+    for (name, workload) in workloads::ALL {
+        if cli.workloads.is_empty() || cli.workloads.iter().any(|wanted| wanted == name) {
+            workload(&plan, &mut report).await?;
+        }
     }
+    println!("{report}");
     Ok(())
 }

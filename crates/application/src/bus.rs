@@ -74,7 +74,7 @@ impl CommandBus {
         let streams = stream_ids(command);
         for _ in 0..ATTEMPTS {
             let history = self.store.read_streams(&streams).await.map_err(CommandError::Load)?;
-            let append = match Self::decide(command, &streams, &history) {
+            let append = match decide(command, &streams, &history) {
                 Ok(append) => append,
                 Err(CommandError::Rejected(rejection)) => {
                     let known = self.store.repeated(command.id, command.fingerprint).await;
@@ -107,7 +107,7 @@ impl CommandBus {
     ) -> Result<Receipt, CommandError> {
         let streams = stream_ids(command);
         let history = self.store.read_streams_in(connection, &streams).await;
-        match Self::decide(command, &streams, &history.map_err(CommandError::Load)?) {
+        match decide(command, &streams, &history.map_err(CommandError::Load)?) {
             Ok(append) => append_in(connection, &append).await.map_err(CommandError::Append),
             Err(CommandError::Rejected(rejection)) => {
                 let known =
@@ -117,42 +117,42 @@ impl CommandBus {
             Err(error) => Err(error),
         }
     }
+}
 
-    /// What is to be appended, given the history of the streams. Pure but for the new ids.
-    fn decide(
-        command: &Command,
-        streams: &[StreamId],
-        recorded: &[RecordedEvent],
-    ) -> Result<Append, CommandError> {
-        let mut history = Vec::with_capacity(recorded.len());
-        let mut versions: BTreeMap<&StreamId, StreamVersion> = BTreeMap::new();
-        for event in recorded {
-            history.push(codec::decode(event)?);
-            versions.insert(&event.stream, event.version);
-        }
-        let expectations = streams.iter().map(|stream| {
-            let version = versions.get(stream).copied().unwrap_or_default();
-            (stream.clone(), ExpectedVersion::Exact(version))
-        });
-        let (mut events, mut claims) = (Vec::new(), Vec::new());
-        for decision in &command.decisions {
-            let of_decision = decision.streams();
-            let relevant: Vec<&Event> =
-                history.iter().filter(|event| of_decision.contains(&event.stream())).collect();
-            let decided = decision.decide(&relevant)?;
-            for event in decided {
-                events.push(codec::encode(&event)?);
-                claims.extend(codec::claims(&event));
-                history.push(event);
-            }
-        }
-        Ok(Append {
-            expectations: expectations.collect(),
-            events,
-            claims,
-            ..Append::new(command.id, command.fingerprint, command.metadata.clone())
-        })
+/// What is to be appended, given the history of the streams. Pure.
+fn decide(
+    command: &Command,
+    streams: &[StreamId],
+    recorded: &[RecordedEvent],
+) -> Result<Append, CommandError> {
+    let mut history = Vec::with_capacity(recorded.len());
+    let mut versions: BTreeMap<&StreamId, StreamVersion> = BTreeMap::new();
+    for event in recorded {
+        history.push(codec::decode(event)?);
+        versions.insert(&event.stream, event.version);
     }
+    let expectations = streams.iter().map(|stream| {
+        let version = versions.get(stream).copied().unwrap_or_default();
+        (stream.clone(), ExpectedVersion::Exact(version))
+    });
+    let (mut events, mut claims) = (Vec::new(), Vec::new());
+    for decision in &command.decisions {
+        let of_decision = decision.streams();
+        let relevant: Vec<&Event> =
+            history.iter().filter(|event| of_decision.contains(&event.stream())).collect();
+        let decided = decision.decide(&relevant)?;
+        for event in decided {
+            events.push(codec::encode(&event)?);
+            claims.extend(codec::claims(&event));
+            history.push(event);
+        }
+    }
+    Ok(Append {
+        expectations: expectations.collect(),
+        events,
+        claims,
+        ..Append::new(command.id, command.fingerprint, command.metadata.clone())
+    })
 }
 
 fn stream_ids(command: &Command) -> Vec<StreamId> {

@@ -12,6 +12,8 @@ mod request;
 mod statement;
 pub(crate) mod writer;
 
+use std::collections::HashSet;
+
 use sqlx::PgConnection;
 
 pub use error::AppendError;
@@ -32,7 +34,7 @@ pub async fn append_in(
     append: &Append,
 ) -> Result<Receipt, AppendError> {
     append.check()?;
-    let mut outcomes = statement::append_batch(connection, &[append])
+    let mut outcomes = statement::append_batch(connection, &[append], &HashSet::new())
         .await
         .map_err(|error| AppendError::Refused { source: std::sync::Arc::new(error) })?;
     outcomes.pop().unwrap_or_else(|| Err(AppendError::no_outcome()))

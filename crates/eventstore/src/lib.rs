@@ -1,6 +1,8 @@
 //! An event store on PostgreSQL: one gapless log, its outbox, claims and idempotent commands.
 //!
+//! - [`aggregate`]: load, decide, append, with states in memory and snapshots.
 //! - [`append`]: everything one command needs commits in one statement, or nothing does.
+//! - [`evolution`]: how events of old shapes are read as events of today's.
 //! - [`read`]: streams and the log, in order.
 //! - [`cursor`]: how far a follower of the log has come, under a fenced lease.
 //! - [`wakeup`]: how a follower learns that there is more.
@@ -15,9 +17,11 @@
 mod names;
 mod partitions;
 
+pub mod aggregate;
 pub mod answer;
 pub mod append;
 pub mod cursor;
+pub mod evolution;
 pub mod personal;
 pub mod query;
 pub mod read;

@@ -10,6 +10,7 @@
 
 mod filter;
 mod log;
+mod matching;
 mod outbox;
 mod page;
 mod row;

@@ -25,9 +25,8 @@ pub struct Subscription {
     wakeup: Wakeup,
     filter: Filter,
     position: Position,
+    /// The last event seen, by which a log that is no longer the same is told.
     last: Option<EventId>,
-    /// Whether the database was away since the last page, and may have come back as another one.
-    is_doubtful: bool,
 }
 
 /// The database came back without events that were seen: it was restored, or a standby that was
@@ -44,7 +43,7 @@ impl EventStore {
     #[must_use]
     pub fn subscribe(&self, filter: Filter, after: Position, wakeup: Wakeup) -> Subscription {
         let store = self.clone();
-        Subscription { store, wakeup, filter, position: after, last: None, is_doubtful: false }
+        Subscription { store, wakeup, filter, position: after, last: None }
     }
 }
 
@@ -66,20 +65,17 @@ impl Subscription {
         let mut attempts: u32 = 0;
         loop {
             match self.look().await {
-                Ok(Some(page)) => {
+                Ok(Look::Page(page)) => {
                     self.position = page.reached;
                     self.last = page.events.last().map(|event| event.id).or(self.last);
                     return Ok(page);
                 }
-                Ok(None) if self.is_doubtful => {
-                    return Err(Rewound { position: self.position });
-                }
-                Ok(None) => self.wakeup.wait().await,
+                Ok(Look::Rewound) => return Err(Rewound { position: self.position }),
+                Ok(Look::Nothing) => self.wakeup.wait().await,
                 Err(error) => {
                     if attempts == 0 {
                         tracing::warn!(%error, position = %self.position, "a subscription cannot read, it tries again");
                     }
-                    self.is_doubtful = true;
                     let pause = Duration::from_millis(50).saturating_mul(1 << attempts.min(10));
                     tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
                     attempts += 1;
@@ -88,24 +84,29 @@ impl Subscription {
         }
     }
 
-    /// The next page if there is one. After a doubt is settled, `is_doubtful` says how.
-    async fn look(&mut self) -> Result<Option<Page>, sqlx::Error> {
-        let head = if self.is_doubtful || !self.filter.is_everything() {
-            self.store.head().await?
-        } else {
+    async fn look(&self) -> Result<Look, sqlx::Error> {
+        let head = if self.filter.is_everything() {
             Position::MAX
+        } else {
+            self.store.head().await?.max(self.position)
         };
-        if self.is_doubtful {
-            let seen = match self.last {
-                Some(id) => self.store.event(id).await?.is_some(),
-                None => true,
-            };
-            if !seen || head < self.position {
-                return Ok(None);
-            }
-            self.is_doubtful = false;
-        }
         let page = self.store.read_page(&self.filter, self.position, head, PAGE).await?;
-        Ok((page.reached > self.position).then_some(page))
+        // After reading, because the pool may have come to another server meanwhile, unseen.
+        let is_same = match self.last {
+            Some(id) => self.store.event(id).await?.is_some(),
+            None => page.reached > self.position || self.store.head().await? >= self.position,
+        };
+        Ok(match page {
+            _ if !is_same => Look::Rewound,
+            page if page.reached > self.position => Look::Page(page),
+            _ => Look::Nothing,
+        })
     }
+}
+
+/// What a look at the log has found.
+enum Look {
+    Page(Page),
+    Nothing,
+    Rewound,
 }

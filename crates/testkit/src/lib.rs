@@ -7,6 +7,7 @@
 //! - A test that kills, freezes or restarts a server: [`Postgres::start_ephemeral`] and
 //!   [`Nats::start_ephemeral`].
 //! - A test that lets a program in Python have a look: [`Python::with`].
+//! - A test that cuts a connection, or lets it fall silent: [`Line`].
 //! - A test that waits: [`eventually()`], never a sleep.
 //!
 //! The servers are real and as durable as production, and none outlives the process that
@@ -40,6 +41,7 @@ mod services;
 mod database;
 mod eventually;
 mod instance;
+mod line;
 mod namespace;
 mod python;
 mod shared;
@@ -58,6 +60,7 @@ mod root_lock;
 pub use database::TestDatabase;
 pub use error::Error;
 pub use eventually::eventually;
+pub use line::Line;
 pub use namespace::TestBroker;
 pub use nats::Nats;
 pub use postgres::Postgres;

@@ -46,9 +46,12 @@ async fn tail(
 ) -> anyhow::Result<()> {
     let stop = stop_token()?;
     let filter = if types.is_empty() { Filter::everything() } else { Filter::types(types) };
-    let mut events = store.read_log(filter.clone(), after, Position::MAX);
-    while !follow && let Some(event) = events.try_next().await? {
-        answer(&line(&event, json)?)?;
+    if !follow {
+        let mut events = store.read_log(filter, after, Position::MAX);
+        while let Some(event) = events.try_next().await? {
+            answer(&line(&event, json)?)?;
+        }
+        return Ok(());
     }
     if !follow {
         return Ok(());

@@ -1,12 +1,14 @@
 //! The one statement: a batch of appends as arrays, and the outcomes read back.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Append, AppendError, ExpectedVersion, Receipt, receipt};
-use crate::{Position, StreamId, StreamVersion, Subject, Tag};
+use crate::{EventType, Position, StreamId, StreamVersion, Subject, Tag};
 
 /// Between the tags of an event; no tag has a control character.
 const TAG_SEPARATOR: &str = "\u{1f}";
@@ -27,6 +29,8 @@ struct Parameters<'a> {
     claim_stream: Vec<&'a str>,
     claim_release: Vec<bool>,
     claim_subject: Vec<Option<&'a str>>,
+    type_name: Vec<&'a str>,
+    type_schema: Vec<i16>,
     event_command: Vec<i32>,
     event_expectation: Vec<i32>,
     event_version: Vec<i32>,
@@ -52,6 +56,17 @@ struct ConditionItem<'a> {
 }
 
 impl<'a> Parameters<'a> {
+    /// Types that are not among `known`.
+    fn push_types(&mut self, known: &HashSet<EventType>, batch: &[&'a Append]) {
+        let events = batch.iter().flat_map(|append| &append.events);
+        let types: HashSet<&EventType> =
+            events.map(|event| &event.event_type).filter(|&of| !known.contains(of)).collect();
+        for event_type in types {
+            self.type_name.push(&event_type.name);
+            self.type_schema.push(event_type.schema_version);
+        }
+    }
+
     fn push(&mut self, command: i32, append: &'a Append) {
         self.command_ids.push(append.command_id.get());
         self.fingerprints.push(append.fingerprint.as_bytes());
@@ -124,15 +139,18 @@ struct OutcomeRow {
     at: Option<i64>,
 }
 
-/// Appends a batch; answers with one outcome per append, in the order given.
+/// Appends a batch; answers with one outcome per append, in the order given. The log holds the
+/// types `known` already.
 ///
 /// A stream that one append of the batch writes must be named by no other, no claim and no command
 /// id may come twice, and no event may fail a later condition.
 pub(super) async fn append_batch(
     connection: &mut PgConnection,
     batch: &[&Append],
+    known: &HashSet<EventType>,
 ) -> Result<Vec<Result<Receipt, AppendError>>, sqlx::Error> {
     let mut parameters = Parameters::default();
+    parameters.push_types(known, batch);
     for (number, append) in (1..).zip(batch) {
         parameters.push(number, append);
     }
@@ -144,7 +162,7 @@ pub(super) async fn append_batch(
         SELECT command AS "command!", outcome AS "outcome!", stream, at
         FROM eventstore.append(
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27
+            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29
         )
         "#,
         &parameters.command_ids as _,
@@ -160,6 +178,8 @@ pub(super) async fn append_batch(
         &parameters.claim_stream as _,
         &parameters.claim_release as _,
         &parameters.claim_subject as _,
+        &parameters.type_name as _,
+        &parameters.type_schema as _,
         &parameters.event_command as _,
         &parameters.event_expectation as _,
         &parameters.event_version as _,

@@ -8,7 +8,7 @@
 //! A caller that goes away (its future is dropped) changes nothing: what it asked for is in the
 //! queue and is appended or refused like any other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::batch::Batch;
 use super::{Append, AppendError, ExpectedVersion, Receipt, receipt, statement};
 use crate::answer::within;
 use crate::partitions::Partitions;
-use crate::{StreamId, StreamVersion};
+use crate::{EventType, StreamId, StreamVersion};
 
 /// Callers that wait for room beyond the batch in flight; more of them wait to enter the queue.
 const QUEUE: usize = 1024;
@@ -63,7 +63,7 @@ impl Writer {
 }
 
 async fn run(pool: PgPool, mut partitions: Partitions, mut requests: mpsc::Receiver<Request>) {
-    let mut line = Line { pool, held: None };
+    let mut line = Line { pool, held: None, known: HashSet::new() };
     let mut waiting = Vec::new();
     loop {
         if waiting.is_empty() {
@@ -99,9 +99,19 @@ async fn run(pool: PgPool, mut partitions: Partitions, mut requests: mpsc::Recei
 struct Line {
     pool: PgPool,
     held: Option<PoolConnection<Postgres>>,
+    /// The types that the log is known to hold.
+    known: HashSet<EventType>,
 }
 
 impl Line {
+    fn learn(&mut self, append: &Append, receipt: &Receipt) {
+        for event in append.events.iter().filter(|_| !receipt.repeated) {
+            if !self.known.contains(&event.event_type) {
+                self.known.insert(event.event_type.clone());
+            }
+        }
+    }
+
     /// Does `work` on the connection; one whose state is not known afterwards is not used again.
     async fn ask<T>(
         &mut self,
@@ -149,12 +159,18 @@ impl Reached {
 
 async fn write(line: &mut Line, batch: Vec<Request>, reached: &mut Reached) {
     let appends: Vec<_> = batch.iter().map(|request| &request.append).collect();
-    let called = line.ask(async |connection| statement::append_batch(connection, &appends).await);
-    match called.await {
+    let known = std::mem::take(&mut line.known);
+    let ask = async |connection: &mut PgConnection| {
+        statement::append_batch(connection, &appends, &known).await
+    };
+    let called = line.ask(ask).await;
+    line.known = known;
+    match called {
         Ok(outcomes) => {
             for (request, outcome) in batch.into_iter().zip(outcomes) {
                 if let Ok(receipt) = &outcome {
                     reached.add(receipt);
+                    line.learn(&request.append, receipt);
                 }
                 reply(request, outcome);
             }

@@ -38,6 +38,9 @@ pub struct StreamSlice {
     pub from: StreamVersion,
     /// The highest version wanted.
     pub to: StreamVersion,
+    /// Nothing at or before this position: who knows where the stream was spares the database a look
+    /// into what is older.
+    pub after: Position,
     /// Nothing that came later than this.
     pub as_of: Option<Moment>,
     /// In which order.
@@ -49,6 +52,7 @@ impl StreamSlice {
     pub const ALL: Self = Self {
         from: StreamVersion::START,
         to: StreamVersion::MAX,
+        after: Position::START,
         as_of: None,
         direction: Direction::Forward,
     };
@@ -149,18 +153,19 @@ impl EventStore {
         slice: StreamSlice,
         end: Position,
     ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-        let (from, to) = (slice.from.get(), slice.to.get());
+        let (from, to, after) = (slice.from.get(), slice.to.get(), slice.after.get());
         let rows = match slice.direction {
             Direction::Forward => {
                 let rows = select_events!(
                     r"
-        WHERE e.stream = $1 AND e.version BETWEEN $2 AND $3 AND e.position <= $4
+        WHERE e.stream = $1 AND e.version BETWEEN $2 AND $3 AND e.position > $4 AND e.position <= $5
         ORDER BY e.version
-        LIMIT $5
+        LIMIT $6
         ",
                     id.as_str(),
                     from,
                     to,
+                    after,
                     end.get(),
                     PAGE,
                 );
@@ -169,13 +174,14 @@ impl EventStore {
             Direction::Backward => {
                 let rows = select_events!(
                     r"
-        WHERE e.stream = $1 AND e.version BETWEEN $2 AND $3 AND e.position <= $4
+        WHERE e.stream = $1 AND e.version BETWEEN $2 AND $3 AND e.position > $4 AND e.position <= $5
         ORDER BY e.version DESC
-        LIMIT $5
+        LIMIT $6
         ",
                     id.as_str(),
                     from,
                     to,
+                    after,
                     end.get(),
                     PAGE,
                 );

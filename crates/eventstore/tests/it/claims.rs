@@ -41,3 +41,64 @@ async fn the_same_value_in_another_namespace_is_another_claim() {
     append(&store, command).await.unwrap();
     assert!(claim(&store, "c", "x").await.is_err());
 }
+
+fn value(value: &str, of: &str) -> Claim {
+    Claim::new("test", value, stream(of))
+}
+
+#[tokio::test]
+async fn a_value_given_up_can_be_taken_by_another() {
+    let (_database, store) = log().await;
+    let mut take = to("a", exactly(0), 1);
+    take.claims.push(value("x", "a"));
+    append(&store, take).await.unwrap();
+    let mut change = to("a", exactly(1), 1);
+    change.releases.push(value("x", "a"));
+    change.claims.push(value("y", "a"));
+    append(&store, change).await.unwrap();
+    let mut other = to("b", exactly(0), 1);
+    other.claims.push(value("x", "b"));
+    append(&store, other).await.unwrap();
+    let mut third = to("c", exactly(0), 1);
+    third.claims.push(value("y", "c"));
+    let refused = append(&store, third).await;
+    assert!(
+        matches!(refused, Err(AppendError::ClaimTaken { holder, .. }) if holder == stream("a"))
+    );
+}
+
+#[tokio::test]
+async fn a_value_moves_from_one_stream_to_another_in_one_append() {
+    let (_database, store) = log().await;
+    let mut take = to("a", exactly(0), 1);
+    take.claims.push(value("x", "a"));
+    append(&store, take).await.unwrap();
+    let mut hand_over = to("a", exactly(1), 1);
+    hand_over.expectations.push((stream("b"), exactly(0)));
+    hand_over.releases.push(value("x", "a"));
+    hand_over.claims.push(value("x", "b"));
+    append(&store, hand_over).await.unwrap();
+    let mut back = to("a", exactly(2), 1);
+    back.claims.push(value("x", "a"));
+    let refused = append(&store, back).await;
+    assert!(
+        matches!(refused, Err(AppendError::ClaimTaken { holder, .. }) if holder == stream("b"))
+    );
+}
+
+#[tokio::test]
+async fn nobody_gives_up_what_another_holds() {
+    let (_database, store) = log().await;
+    let mut take = to("a", exactly(0), 1);
+    take.claims.push(value("x", "a"));
+    append(&store, take).await.unwrap();
+    let mut meddle = to("b", exactly(0), 1);
+    meddle.releases.push(value("x", "b"));
+    append(&store, meddle).await.unwrap();
+    let mut other = to("c", exactly(0), 1);
+    other.claims.push(value("x", "c"));
+    let refused = append(&store, other).await;
+    assert!(
+        matches!(refused, Err(AppendError::ClaimTaken { holder, .. }) if holder == stream("a"))
+    );
+}

@@ -4,13 +4,20 @@
 
 mod support;
 
+mod account;
+mod aggregates;
 mod append;
 mod append_only;
 mod claims;
 mod concurrency;
+mod conditions;
 mod cursors;
 mod durability;
+mod evolution;
 mod idempotence;
 mod model;
+mod partitions;
 mod personal;
+mod reads;
 mod silence;
+mod subscriptions;

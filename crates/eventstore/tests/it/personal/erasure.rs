@@ -13,13 +13,12 @@ use eventstore::{
 use futures_util::TryStreamExt;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use testkit::{Postgres, TestDatabase};
+use testkit::{Line, Postgres, TestDatabase};
 use tokio::time::Instant;
 
 use super::{
     because, emails, erase, keyring, metadata, read, register, registrations, sealed, subject,
 };
-use crate::silence::Line;
 use crate::support::{MIGRATOR, append, assert_gapless, exactly, id, log, stream, to};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -203,13 +202,13 @@ async fn a_frozen_listening_connection_changes_nothing() {
     let keyring = keyring(&store).await;
     register(&store, &keyring, "a", "customer:1", "ada@example.org").await;
     let options: PgConnectOptions = database.url().parse().unwrap();
-    let line = Line::to((options.get_host().to_owned(), options.get_port())).await;
+    let line = Line::to(options.get_host(), options.get_port()).await;
     // Each query takes a new connection, so that only the listening one is frozen.
     let pool = PgPoolOptions::new()
         .max_connections(5)
         .test_before_acquire(false)
         .before_acquire(|_, _| Box::pin(async { Ok(false) }))
-        .connect_with(options.host("127.0.0.1").port(line.port))
+        .connect_with(options.host("127.0.0.1").port(line.port()))
         .await
         .unwrap();
     let other = Other::on(pool).await;
@@ -226,9 +225,12 @@ async fn who_cannot_ask_what_is_erased_asks_for_each_key() {
     let keyring = keyring(&store).await;
     register(&store, &keyring, "a", "customer:1", "ada@example.org").await;
     let options: PgConnectOptions = database.url().parse().unwrap();
-    let line = Line::to((options.get_host().to_owned(), options.get_port())).await;
-    let pool = PgPool::connect_with(options.host("127.0.0.1").port(line.port)).await.unwrap();
+    let line = Line::to(options.get_host(), options.get_port()).await;
+    // All that it may have, so that it never asks for one more.
+    let pool = PgPoolOptions::new().min_connections(5).max_connections(5);
+    let pool = pool.connect_with(options.host("127.0.0.1").port(line.port())).await.unwrap();
     let other = Other::on(pool).await;
+    assert_eq!(other.store.pool().size(), 5);
 
     // The watching connection is gone for good; those of the pool work.
     line.refuse_others();

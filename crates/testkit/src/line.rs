@@ -1,0 +1,113 @@
+//! A line to a server that can be cut and can fall silent.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// Carries connections to a server. Ends with the runtime it was made on.
+#[derive(Debug)]
+pub struct Line {
+    port: u16,
+    state: Arc<State>,
+    accepting: AbortHandle,
+}
+
+#[derive(Debug)]
+struct State {
+    silenced: watch::Sender<u32>,
+    cut: watch::Sender<u32>,
+    /// How many bytes the line still carries from the server before it cuts everything; `u64::MAX`
+    /// for no end.
+    allowance: AtomicU64,
+}
+
+impl Line {
+    /// Lays a line to the server that listens at `host` and `port`.
+    ///
+    /// # Panics
+    /// No port of this machine is free.
+    pub async fn to(host: &str, port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let near_port = listener.local_addr().map_or(0, |address: SocketAddr| address.port());
+        let state = Arc::new(State {
+            silenced: watch::Sender::new(0),
+            cut: watch::Sender::new(0),
+            allowance: AtomicU64::new(u64::MAX),
+        });
+        let server = (host.to_owned(), port);
+        let shared = Arc::clone(&state);
+        let accepting = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(carry(near, server.clone(), Arc::clone(&shared)));
+            }
+        });
+        Self { port: near_port, state, accepting: accepting.abort_handle() }
+    }
+
+    /// Where it begins, on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The connections open now carry nothing more and do not end; those opened later are as before.
+    pub fn fall_silent(&self) {
+        self.state.silenced.send_modify(|times| *times += 1);
+    }
+
+    /// Lets nobody else in; the connections open now go on.
+    pub fn refuse_others(&self) {
+        self.accepting.abort();
+    }
+
+    /// Ends the connections open now.
+    pub fn cut(&self) {
+        self.state.cut.send_modify(|times| *times += 1);
+    }
+
+    /// Ends every connection once `bytes` more have come from the server, in the middle of a
+    /// message if it must be; those opened later are as before.
+    pub fn cut_after(&self, bytes: u64) {
+        self.state.allowance.store(bytes, Ordering::SeqCst);
+    }
+}
+
+async fn carry(near: TcpStream, server: (String, u16), state: Arc<State>) {
+    let (mut silenced, mut cut) = (state.silenced.subscribe(), state.cut.subscribe());
+    let Ok(far) = TcpStream::connect(server).await else { return };
+    let (mut from_near, mut to_near) = near.into_split();
+    let (mut from_far, mut to_far) = far.into_split();
+    let upwards = tokio::io::copy(&mut from_near, &mut to_far);
+    let downwards = async {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(length @ 1..) = from_far.read(&mut buffer).await {
+            let spent = |left: u64| {
+                let length = u64::try_from(length).unwrap_or(u64::MAX);
+                Some(if left == u64::MAX { left } else { left.saturating_sub(length) })
+            };
+            let before = state.allowance.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spent);
+            let before = before.unwrap_or_default();
+            let allowed = usize::try_from(before).unwrap_or(usize::MAX).min(length);
+            if to_near.write_all(&buffer[..allowed]).await.is_err() {
+                return;
+            }
+            if allowed < length || before == u64::try_from(length).unwrap_or_default() {
+                state.allowance.store(u64::MAX, Ordering::SeqCst);
+                state.cut.send_modify(|times| *times += 1);
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        _ = upwards => {}
+        () = downwards => {}
+        _ = cut.changed() => {}
+        // Both ends stay open, and nobody carries anything.
+        _ = silenced.changed() => std::future::pending::<()>().await,
+    }
+}
