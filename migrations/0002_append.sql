@@ -65,6 +65,7 @@ CREATE FUNCTION eventstore.append(
     claim_value     text[],
     claim_stream    text[],
     claim_release   boolean[],
+    claim_subject   text[],
     type_name       text[],
     type_schema     smallint[],
     event_command        integer[],
@@ -209,7 +210,26 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- 7. What is left is written; without what is refused it moves together.
+    -- 7. Claims for a subject that is erased, which nobody would ever release.
+    IF num_nonnulls(VARIADIC claim_subject) > 0 THEN
+        FOR command, outcome, stream, at IN
+            SELECT given.command, 'subject-erased:' || given.subject, given.stream, NULL
+            FROM unnest(claim_command, claim_subject, claim_stream, claim_release)
+                 AS given (command, subject, stream, release)
+            CROSS JOIN LATERAL (
+                SELECT FROM eventstore.subject_keys AS k
+                WHERE k.subject = given.subject AND k.erased_at IS NOT NULL
+                LIMIT 1
+            ) AS erased
+            WHERE NOT given.release
+              AND given.command <> ALL (refused)
+        LOOP
+            refused := refused || command;
+            RETURN NEXT;
+        END LOOP;
+    END IF;
+
+    -- 8. What is left is written; without what is refused it moves together.
     IF cardinality(refused) > 0 THEN
         SELECT array_agg(CASE WHEN given.command = ANY (refused) THEN 0 ELSE given.place END ORDER BY given.number)
         INTO event_offset
@@ -287,10 +307,10 @@ BEGIN
           AND held.value = given.value
           AND held.stream = given.stream;
 
-        INSERT INTO eventstore.claims (namespace, value, stream)
-        SELECT given.namespace, given.value, given.stream
-        FROM unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release)
-             AS given (command, namespace, value, stream, release)
+        INSERT INTO eventstore.claims (namespace, value, stream, subject)
+        SELECT given.namespace, given.value, given.stream, given.subject
+        FROM unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release, claim_subject)
+             AS given (command, namespace, value, stream, release, subject)
         WHERE NOT given.release
           AND given.command <> ALL (refused)
           AND NOT EXISTS (
@@ -299,8 +319,9 @@ BEGIN
           );
     END IF;
 
-    -- 8. Wake those who follow. The number is a hint; they read the log themselves.
+    -- 9. Wake those who follow. The number is a hint; they read the log themselves.
     PERFORM pg_notify('eventstore_appended', '');
 END
 $$;
+REVOKE EXECUTE ON FUNCTION eventstore.append FROM PUBLIC;
 COMMENT ON FUNCTION eventstore.append IS 'Appends a batch of independent commands, each wholly or not at all';

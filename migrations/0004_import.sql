@@ -155,6 +155,12 @@ BEGIN
         position, recorded_at, command_id, correlation_id, causation_id, version,
         schema_version, type, stream, actor, trace, tags, payload
     );
+    -- Who was erased stays erased; the keys of the others are not part of an archive.
+    INSERT INTO eventstore.subject_keys (subject, erased_at, erased_position)
+    SELECT given.payload::json ->> 'subject', given.recorded_at, given.position
+    FROM unnest(positions, recorded, types, payloads) AS given (position, recorded_at, type, payload)
+    WHERE given.type = 'eventstore.subject-erased'
+    ON CONFLICT DO NOTHING;
     INSERT INTO eventstore.types (name, schema_version)
     SELECT DISTINCT given.type, given.schema_version
     FROM unnest(types, schema_versions) AS given (type, schema_version)
@@ -197,15 +203,15 @@ $$;
 COMMENT ON FUNCTION eventstore.import_commands IS 'Writes command records of a log that is taken in';
 
 -- Writes claims.
-CREATE FUNCTION eventstore.import_claims(namespaces text[], claimed text[], streams text[])
+CREATE FUNCTION eventstore.import_claims(namespaces text[], claimed text[], streams text[], subjects text[])
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog
 AS $$
 BEGIN
     PERFORM eventstore.check_import();
-    INSERT INTO eventstore.claims (namespace, value, stream)
-    SELECT * FROM unnest(namespaces, claimed, streams);
+    INSERT INTO eventstore.claims (namespace, value, stream, subject)
+    SELECT * FROM unnest(namespaces, claimed, streams, subjects);
 END
 $$;
 COMMENT ON FUNCTION eventstore.import_claims IS 'Writes the claims of a log that is taken in';

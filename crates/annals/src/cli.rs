@@ -48,6 +48,20 @@ pub enum Command {
     /// The read models
     #[command(subcommand)]
     Projections(Projections),
+    /// Erases the personal data of a subject, everywhere and for ever
+    Erase {
+        /// The subject, for example `customer:0193…`
+        subject: String,
+        /// Really: it cannot be undone
+        #[arg(long)]
+        yes: bool,
+        /// The command's id; the same id again has no second effect [default: a new one]
+        #[arg(long, value_name = "UUID")]
+        command_id: Option<Uuid>,
+    },
+    /// The keys of personal data
+    #[command(subcommand)]
+    Keys(Keys),
     /// The settings
     #[command(subcommand)]
     Config(Config),
@@ -164,6 +178,14 @@ pub enum Projections {
         /// Its name, for example `orders`
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Lists the key-encryption keys in use, and how many subjects each has
+    List,
+    /// Wraps the keys of all subjects by the current key-encryption key
+    Rotate,
 }
 
 #[derive(Debug, Subcommand)]

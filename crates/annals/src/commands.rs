@@ -2,8 +2,10 @@
 
 mod config;
 mod dev;
+mod erase;
 mod events;
 mod healthcheck;
+mod keys;
 mod projections;
 mod serve;
 
@@ -30,6 +32,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Migrate => migrate(&config).await,
             Command::Events(command) => events::run(&config, command).await,
             Command::Projections(command) => projections::run(&config, command).await,
+            Command::Erase { subject, yes, command_id } => {
+                erase::erase(&config, &subject, yes, command_id).await
+            }
+            Command::Keys(command) => keys::run(&config, &command).await,
             Command::Config(command) => config::run(&config, &command),
             Command::Healthcheck => healthcheck::healthcheck(config.http.address).await,
         }

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-pub use sections::{Database, Http, Log, LogFormat, Nats};
+pub use sections::{Database, Http, Keys, Log, LogFormat, Nats};
 pub use sources::{annals_directory, load};
 
 /// Everything that can be set.
@@ -29,6 +29,8 @@ pub struct Config {
     pub database: Database,
     /// The message broker.
     pub nats: Nats,
+    /// Keys for personal data.
+    pub keys: Keys,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -75,6 +77,7 @@ impl Config {
             bail!("`database.max_connections` must be at least 5: roles share one pool");
         }
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
+        self.keys.key_encryption_keys()?;
         self.log.filter().context("`log.filter` cannot be used")?;
         Ok(())
     }

@@ -10,6 +10,7 @@ use api::{ApiState, HttpMetrics};
 use application::CommandBus;
 use axum::Router;
 use domain::POLICIES;
+use eventstore::personal::key_encryption_keys_in_use;
 use eventstore::{EventStore, Wakeup};
 use projections::worker::Worker;
 use prometheus::Registry;
@@ -46,6 +47,7 @@ impl Process {
             .await
             .context("cannot make the read models")?;
         let store = EventStore::open(pool).await.context("cannot open the log")?;
+        refuse_missing_keys(&config, &store).await?;
         let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds));
         Ok(Self { config, listener, store, bus })
     }
@@ -163,6 +165,19 @@ impl Process {
             ids: Arc::new(TimeOrderedIds),
         };
         Ok(ops.merge(api::router(state, &metrics, self.config.http.limits())))
+    }
+}
+
+/// Refuses to start without a key-encryption key that is in use: better now than at the first
+/// event that needs it.
+async fn refuse_missing_keys(config: &Config, store: &EventStore) -> anyhow::Result<()> {
+    let given = config.keys.key_encryption_keys()?;
+    let used = key_encryption_keys_in_use(store).await.context("cannot look for keys")?;
+    match used.iter().find(|id| !given.as_ref().is_some_and(|given| given.contains(id))) {
+        Some(id) => anyhow::bail!(
+            "personal data needs the key-encryption key {id}, which `keys.encryption` does not hold"
+        ),
+        None => Ok(()),
     }
 }
 

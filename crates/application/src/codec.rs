@@ -43,11 +43,8 @@ pub(crate) fn encode(event: &Event) -> Result<NewEvent, serde_json::Error> {
 
 pub(crate) fn claims(event: &Event) -> impl Iterator<Item = Claim> {
     let stream = stream_id(event.stream());
-    event.claims().into_iter().map(move |claim| Claim {
-        namespace: claim.namespace.to_owned(),
-        value: claim.value,
-        stream: stream.clone(),
-    })
+    let claims = event.claims().into_iter();
+    claims.map(move |claim| Claim::new(claim.namespace, claim.value, stream.clone()))
 }
 
 #[expect(clippy::expect_used, reason = "a category and a UUID are always a valid stream id")]

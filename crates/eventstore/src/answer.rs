@@ -26,6 +26,6 @@ pub async fn within<T, E: From<sqlx::Error>>(
 }
 
 /// Nobody answers.
-fn silent() -> sqlx::Error {
+pub(crate) fn silent() -> sqlx::Error {
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database does not answer"))
 }

@@ -7,6 +7,7 @@
 //! - [`archive`]: the log as a file, written out and taken back in.
 //! - [`cursor`]: how far a follower of the log has come, under a fenced lease.
 //! - [`wakeup`]: how a follower learns that there is more.
+//! - [`personal`]: personal data, encrypted under a key for each subject, and erasable.
 //!
 //! The log is totally ordered: positions run 1, 2, 3 … without gaps in commit order, so a
 //! follower resumes from one number and never misses an event (docs/adr/0001-gapless-log.md).
@@ -23,6 +24,7 @@ pub mod append;
 pub mod archive;
 pub mod cursor;
 pub mod evolution;
+pub mod personal;
 pub mod query;
 pub mod read;
 pub mod store;
@@ -37,6 +39,9 @@ pub use cursor::{Cursor, CursorError};
 pub use names::{
     CommandId, EventId, EventType, InvalidStreamId, InvalidTag, LogId, Position, StreamId,
     StreamVersion, Tag,
+};
+pub use personal::{
+    KeyEncryptionKeys, Keyring, KeyringError, Personal, PersonalError, Place, Subject,
 };
 pub use query::{Query, QueryItem};
 pub use read::{Direction, Filter, Moment, OutboxMessage, Page, RecordedEvent, StreamSlice};

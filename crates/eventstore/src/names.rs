@@ -178,6 +178,11 @@ impl StreamId {
     pub fn category(&self) -> &str {
         self.0.split('-').next().unwrap_or_default()
     }
+
+    /// The text, shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 text_name! {

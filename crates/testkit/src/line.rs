@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 /// Carries connections to a server. Ends with the runtime it was made on.
 #[derive(Debug)]
 pub struct Line {
     port: u16,
     state: Arc<State>,
+    accepting: AbortHandle,
 }
 
 #[derive(Debug)]
@@ -39,12 +41,12 @@ impl Line {
         });
         let server = (host.to_owned(), port);
         let shared = Arc::clone(&state);
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 tokio::spawn(carry(near, server.clone(), Arc::clone(&shared)));
             }
         });
-        Self { port: near_port, state }
+        Self { port: near_port, state, accepting: accepting.abort_handle() }
     }
 
     /// Where it begins, on 127.0.0.1.
@@ -56,6 +58,11 @@ impl Line {
     /// The connections open now carry nothing more and do not end; those opened later are as before.
     pub fn fall_silent(&self) {
         self.state.silenced.send_modify(|times| *times += 1);
+    }
+
+    /// Lets nobody else in; the connections open now go on.
+    pub fn refuse_others(&self) {
+        self.accepting.abort();
     }
 
     /// Ends the connections open now.

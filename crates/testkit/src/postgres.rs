@@ -121,6 +121,25 @@ impl Postgres {
         &self.log
     }
 
+    /// A program that comes with the server, for example `pg_dump`, of the same version.
+    ///
+    /// On the `PATH` there may be no more than a link to the server; the others are where it leads.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        let server = &self.cluster.binaries.postgres;
+        let beside = server.with_file_name(name);
+        match server.canonicalize() {
+            Ok(server) if !beside.is_file() => server.with_file_name(name),
+            _ => beside,
+        }
+    }
+
+    /// Where the server keeps its files.
+    #[must_use]
+    pub fn data_directory(&self) -> PathBuf {
+        self.cluster.data()
+    }
+
     /// Ends the server as a crash would: SIGKILL to the postmaster and to every backend.
     /// [`Postgres::restart`] brings it back, after recovery.
     pub fn kill9(&mut self) {

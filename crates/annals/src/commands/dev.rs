@@ -2,6 +2,7 @@
 
 mod banner;
 mod demo;
+mod keys;
 
 use std::fs;
 use std::path::Path;
@@ -22,6 +23,9 @@ pub(super) async fn dev(mut config: Config) -> anyhow::Result<()> {
     let services = tokio::task::block_in_place(|| start_services(&config, &directory))?;
     config.database.url = Some(SecretString::from(services.database_url.clone()));
     config.nats.url = Some(SecretString::from(services.nats_url.clone()));
+    if config.keys.encryption.is_none() {
+        config.keys.encryption = Some(keys::private(&directory)?);
+    }
 
     let served = async {
         let pool = database::connect(&config.database).await?;

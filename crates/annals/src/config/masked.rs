@@ -28,6 +28,22 @@ pub(super) fn urls<S: Serializer>(
     shown.serialize(serializer)
 }
 
+/// Writes the ids of keys without the keys.
+#[expect(clippy::ref_option, reason = "serde gives the field as it is")]
+pub(super) fn keys<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let id = |key: &str| match key.trim().split_once('=') {
+        Some((id, _)) => format!("{id}={HIDDEN}"),
+        None => HIDDEN.to_owned(),
+    };
+    let shown = secret
+        .as_ref()
+        .map(|secret| secret.expose_secret().split(',').map(id).collect::<Vec<_>>().join(","));
+    shown.serialize(serializer)
+}
+
 const HIDDEN: &str = "***";
 
 fn mask(text: &str) -> String {

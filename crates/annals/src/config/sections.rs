@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use eventstore::KeyEncryptionKeys;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -77,6 +78,39 @@ impl Nats {
     /// It cannot be part of a subject.
     pub fn namespace(&self) -> Result<relay::Namespace, relay::InvalidNamespace> {
         self.namespace.parse()
+    }
+}
+
+/// Keys for personal data.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// The key-encryption keys, `ID=BASE64`, several separated by commas, the current one first.
+    /// There is no default: absent, nothing personal can be written or read, and only `annals dev`
+    /// makes one.
+    #[serde(default, serialize_with = "masked::keys")]
+    pub encryption: Option<SecretString>,
+    /// Most keys of subjects that this process keeps in memory.
+    pub cached_subjects: NonZeroUsize,
+}
+
+impl Keys {
+    /// The key-encryption keys, checked; none if none are set.
+    ///
+    /// # Errors
+    /// They have another form.
+    pub fn key_encryption_keys(&self) -> anyhow::Result<Option<KeyEncryptionKeys>> {
+        let keys = self.encryption.as_ref().map(|keys| keys.expose_secret().parse());
+        keys.transpose().context("`keys.encryption` cannot be read")
+    }
+
+    /// The key-encryption keys.
+    ///
+    /// # Errors
+    /// As [`Keys::key_encryption_keys`], or none are set.
+    pub fn required(&self) -> anyhow::Result<KeyEncryptionKeys> {
+        self.key_encryption_keys()?
+            .context("no key-encryption keys are set: set ANNALS_KEYS__ENCRYPTION")
     }
 }
 

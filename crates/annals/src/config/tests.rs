@@ -101,3 +101,18 @@ fn each_address_of_a_list_is_masked() {
         assert!(!shown.contains("hun") && !shown.contains("ter2"), "{shown}");
     }
 }
+
+#[test]
+fn of_keys_only_the_ids_are_shown() {
+    let key = "c2VjcmV0IGtleSBvZiAzMiBieXRlcyBmb3IgdGVzdHM=";
+    let keys = format!("2027={key},2026={key}");
+    let config = load(&[("ANNALS_KEYS__ENCRYPTION", &keys)], &[]).unwrap();
+    assert_eq!(config.keys.required().unwrap().current_id(), "2027");
+    let shown = toml::to_string(&config).unwrap();
+    assert!(shown.contains(r#"encryption = "2027=***,2026=***""#), "{shown}");
+    assert!(!format!("{config:?}{shown}").contains("c2Vj"));
+    let text = refusal(&[("ANNALS_KEYS__ENCRYPTION", "hunter2")], &[]);
+    assert!(text.contains("`keys.encryption`") && !text.contains("hunter2"), "{text}");
+    let text = format!("{:#}", load(&[], &[]).unwrap().keys.required().unwrap_err());
+    assert!(text.contains("ANNALS_KEYS__ENCRYPTION"), "no key has a default: {text}");
+}

@@ -61,8 +61,7 @@ async fn append(store: &EventStore, number: u128, kind: &str) {
     };
     let stream = StreamId::new(ORDER).unwrap();
     let event_type = EventType::new(kind, 1);
-    let claim =
-        Claim { namespace: "test".to_owned(), value: kind.to_owned(), stream: stream.clone() };
+    let claim = Claim::new("test", kind, stream.clone());
     let command = CommandId::new(uuid::Uuid::from_u128(number));
     let append = Append {
         expectations: vec![(stream.clone(), ExpectedVersion::Any)],

@@ -10,7 +10,7 @@ use testkit::TestDatabase;
 use crate::support::{MIGRATOR, annals};
 
 /// What `arguments` answers, with the database at `url`.
-fn run(arguments: &[&str], url: &str) -> Output {
+pub(crate) fn run(arguments: &[&str], url: &str) -> Output {
     annals(arguments)
         .env("DATABASE_URL", url)
         .env("NATS_URL", "nats://127.0.0.1:1")
@@ -19,7 +19,7 @@ fn run(arguments: &[&str], url: &str) -> Output {
 }
 
 /// The one sentence of a failure.
-fn refusal(output: &Output) -> String {
+pub(crate) fn refusal(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     let sentences: Vec<_> = text.lines().filter(|line| line.starts_with("annals: ")).collect();

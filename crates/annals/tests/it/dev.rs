@@ -62,6 +62,9 @@ async fn it_serves_demo_data_and_stops_everything_when_told() {
     assert_eq!(told.matches("  curl -s http://").count(), 3, "three lines to copy: {told}");
     let variables = variables(&directory);
     assert_eq!(variables["ANNALS_URL"], process.url(""));
+    let keys = directory.join("keys");
+    assert_eq!(fs::metadata(&keys).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(variables["ANNALS_KEYS__ENCRYPTION"], fs::read_to_string(keys).unwrap().trim());
     assert!(listens(&variables["DATABASE_URL"]) && listens(&variables["NATS_URL"]));
 
     let mut second = Process::spawn("dev-second", dev(&directory), free_address());
@@ -99,5 +102,7 @@ async fn killed_it_leaves_nothing_running_and_starts_again_with_its_data() {
     assert!(products.iter().any(|listed| listed["id"] == product.as_str()));
     process.signal(Signal::TERM);
     assert!(process.ended(Duration::from_secs(30)).await.success(), "{}", process.output());
-    services_are_gone(&variables(&directory)).await;
+    let after = variables(&directory);
+    assert_eq!(after["ANNALS_KEYS__ENCRYPTION"], before["ANNALS_KEYS__ENCRYPTION"], "kept");
+    services_are_gone(&after).await;
 }

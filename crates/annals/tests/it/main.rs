@@ -10,3 +10,4 @@ mod command_line;
 mod dev;
 mod documents;
 mod flow;
+mod personal;

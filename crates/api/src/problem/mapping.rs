@@ -55,7 +55,9 @@ impl From<AppendError> for Problem {
             AppendError::ClaimTaken { ref namespace, .. } if namespace == "catalog.sku" => {
                 Self::new(Code::SkuTaken, "No product was listed.").field("/sku", "is in use")
             }
-            AppendError::ClaimTaken { .. } => Self::new(Code::Rejected, error.to_string()),
+            AppendError::ClaimTaken { .. } | AppendError::SubjectErased { .. } => {
+                Self::new(Code::Rejected, error.to_string())
+            }
             AppendError::OtherBody { .. } => Self::new(
                 Code::IdempotencyKeyReused,
                 "The first request with this key asked for something else. Nothing was changed.",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::request::{MAX_EVENTS, MAX_PAYLOAD_BYTES};
-use crate::{CommandId, EventType, Position, StreamId, StreamVersion};
+use crate::{CommandId, EventType, Position, StreamId, StreamVersion, Subject};
 
 /// Why an append was not acknowledged.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -32,6 +32,12 @@ pub enum AppendError {
         namespace: String,
         /// Who holds the value.
         holder: StreamId,
+    },
+    /// A claim is for a subject that is erased.
+    #[error("the personal data of {subject} is erased, nothing can be claimed for it")]
+    SubjectErased {
+        /// The subject.
+        subject: Subject,
     },
     /// The command id was used for something else.
     #[error("command {command_id} was given before with another body")]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::AppendError;
 use crate::query::Query;
-use crate::{CommandId, EventType, Position, StreamId, StreamVersion, Tag};
+use crate::{CommandId, EventType, Position, StreamId, StreamVersion, Subject, Tag};
 
 /// Most events of one append.
 pub(super) const MAX_EVENTS: usize = 500;
@@ -105,6 +105,17 @@ pub struct Claim {
     pub value: String,
     /// Whose it is; one of the streams of the append.
     pub stream: StreamId,
+    /// Of whom it says something: erasing the subject releases it. The value itself is stored as it
+    /// is, so one that is personal is hidden first: [`Keyring::claim`](crate::Keyring::claim).
+    pub subject: Option<Subject>,
+}
+
+impl Claim {
+    /// `value` for `stream`, unique within `namespace`, of no subject.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, value: impl Into<String>, stream: StreamId) -> Self {
+        Self { namespace: namespace.into(), value: value.into(), stream, subject: None }
+    }
 }
 
 /// Who asked for a command, and why.
@@ -120,15 +131,23 @@ pub struct Metadata {
     pub trace: Option<String>,
 }
 
-/// SHA-256 of what a command asks for.
+/// A digest of what a command asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of `body`, which must be the same bytes whenever the same is asked.
+    /// SHA-256 of `body`, which must be the same bytes whenever the same is asked.
+    ///
+    /// Whoever reads the database can try out guesses: a body with personal data takes
+    /// [`Keyring::fingerprint`](crate::Keyring::fingerprint).
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
         Self(Sha256::digest(body).into())
+    }
+
+    /// A digest made elsewhere.
+    pub(crate) const fn from_digest(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 
     /// The digest.

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Append, AppendError, ExpectedVersion, Receipt, receipt};
-use crate::{EventType, Position, StreamId, StreamVersion, Tag};
+use crate::{EventType, Position, StreamId, StreamVersion, Subject, Tag};
 
 /// Between the tags of an event; no tag has a control character.
 const TAG_SEPARATOR: &str = "\u{1f}";
@@ -29,6 +29,7 @@ struct Parameters<'a> {
     claim_value: Vec<&'a str>,
     claim_stream: Vec<&'a str>,
     claim_release: Vec<bool>,
+    claim_subject: Vec<Option<&'a str>>,
     type_name: Vec<&'a str>,
     type_schema: Vec<i16>,
     event_command: Vec<i32>,
@@ -115,6 +116,7 @@ impl<'a> Parameters<'a> {
             self.claim_value.push(&claim.value);
             self.claim_stream.push(claim.stream.as_str());
             self.claim_release.push(release);
+            self.claim_subject.push(claim.subject.as_ref().map(Subject::as_str));
         }
     }
 }
@@ -164,7 +166,7 @@ pub(super) async fn append_batch(
         SELECT command AS "command!", outcome AS "outcome!", stream, at
         FROM eventstore.append(
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30
+            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31
         )
         "#,
         &parameters.command_ids as _,
@@ -180,6 +182,7 @@ pub(super) async fn append_batch(
         &parameters.claim_value as _,
         &parameters.claim_stream as _,
         &parameters.claim_release as _,
+        &parameters.claim_subject as _,
         &parameters.type_name as _,
         &parameters.type_schema as _,
         &parameters.event_command as _,
@@ -276,6 +279,10 @@ fn refusal(
         (outcome, Some(holder)) if outcome.starts_with("claim-taken:") => {
             let namespace = outcome["claim-taken:".len()..].to_owned();
             Err(AppendError::ClaimTaken { namespace, holder })
+        }
+        (outcome, _) if outcome.starts_with("subject-erased:") => {
+            let subject = Subject::recorded(outcome["subject-erased:".len()..].into());
+            Err(AppendError::SubjectErased { subject })
         }
         _ => Err(AppendError::no_outcome()),
     }

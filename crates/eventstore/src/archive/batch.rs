@@ -42,6 +42,7 @@ pub(super) struct Batch {
     claim_namespaces: Vec<String>,
     claim_values: Vec<String>,
     claim_streams: Vec<String>,
+    claim_subjects: Vec<Option<String>>,
 }
 
 /// An event that does not follow the last one of its stream.
@@ -87,6 +88,7 @@ impl Batch {
         self.claim_namespaces.push(claim.namespace);
         self.claim_values.push(claim.value);
         self.claim_streams.push(claim.stream);
+        self.claim_subjects.push(claim.subject);
     }
 
     /// Writes it, unless an event does not follow the last one of its stream.
@@ -114,10 +116,11 @@ impl Batch {
         }
         if !self.claim_values.is_empty() {
             sqlx::query!(
-                "SELECT eventstore.import_claims($1, $2, $3)",
+                "SELECT eventstore.import_claims($1, $2, $3, $4)",
                 &self.claim_namespaces,
                 &self.claim_values,
                 &self.claim_streams,
+                &self.claim_subjects as _,
             )
             .execute(connection)
             .await?;

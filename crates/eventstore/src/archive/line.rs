@@ -171,6 +171,9 @@ pub(super) struct ClaimLine {
     pub(super) namespace: String,
     pub(super) value: String,
     pub(super) stream: String,
+    /// Whose data it is, if it is somebody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) subject: Option<String>,
 }
 
 /// The last line: what came before it.

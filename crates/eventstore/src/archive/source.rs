@@ -82,7 +82,7 @@ pub(super) async fn claims(
     let rows = sqlx::query_as!(
         ClaimLine,
         "
-        SELECT namespace, value, stream
+        SELECT namespace, value, stream, subject
         FROM eventstore.claims
         WHERE (namespace, value) >= ($1, $2)
         ORDER BY namespace, value

@@ -66,6 +66,7 @@ async fn rows(pool: &PgPool) -> Vec<Vec<String>> {
         "SELECT t::text FROM eventstore.tags AS t ORDER BY t",
         "SELECT o::text FROM eventstore.outbox AS o ORDER BY o",
         "SELECT c::text FROM eventstore.claims AS c ORDER BY c",
+        "SELECT t::text FROM eventstore.types AS t ORDER BY t",
         "SELECT c::text FROM eventstore.commands AS c ORDER BY command_id",
         "SELECT eventstore.event_id(position, recorded_at)::text FROM eventstore.events ORDER BY position",
     ] {
@@ -75,7 +76,7 @@ async fn rows(pool: &PgPool) -> Vec<Vec<String>> {
 }
 
 fn claim(name: &str, value: &str) -> Claim {
-    Claim { namespace: "test.name".to_owned(), value: value.to_owned(), stream: stream(name) }
+    Claim::new("test.name", value, stream(name))
 }
 
 /// `archive` with a digest that fits, as somebody would make it who changes more than a line.
@@ -368,7 +369,7 @@ async fn what_imports_write_through_writes_into_no_other_log() {
     for statement in [
         "SELECT eventstore.import_events('{2}', '{2100-01-01}', ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], '{NULL}', '{2}', '{1}', '{t}', '{a}', '{me}', '{NULL}', '{NULL}', '{NULL}', '{null}')",
         "SELECT eventstore.import_commands(ARRAY[gen_random_uuid()], '{x}', '{1}', '{1}', '{2100-01-01}')",
-        "SELECT eventstore.import_claims('{n}', '{v}', '{a}')",
+        "SELECT eventstore.import_claims('{n}', '{v}', '{a}', '{NULL}')",
     ] {
         let refused = sqlx::query(statement).execute(&database.pool()).await.unwrap_err();
         assert!(refused.to_string().contains("the log is not empty"), "{refused}");

@@ -6,8 +6,7 @@ use crate::support::{all, append, assert_gapless, exactly, log, stream, to};
 
 async fn claim(store: &EventStore, name: &str, value: &str) -> Result<(), AppendError> {
     let mut command = to(name, exactly(0), 1);
-    let (namespace, value) = ("test.name".to_owned(), value.to_owned());
-    command.claims.push(Claim { namespace, value, stream: stream(name) });
+    command.claims.push(Claim::new("test.name", value, stream(name)));
     append(store, command).await.map(|_| ())
 }
 
@@ -38,14 +37,13 @@ async fn the_same_value_in_another_namespace_is_another_claim() {
     let (_database, store) = log().await;
     claim(&store, "a", "x").await.unwrap();
     let mut command = to("b", exactly(0), 1);
-    let namespace = "test.other".to_owned();
-    command.claims.push(Claim { namespace, value: "x".to_owned(), stream: stream("b") });
+    command.claims.push(Claim::new("test.other", "x", stream("b")));
     append(&store, command).await.unwrap();
     assert!(claim(&store, "c", "x").await.is_err());
 }
 
 fn value(value: &str, of: &str) -> Claim {
-    Claim { namespace: "test".to_owned(), value: value.to_owned(), stream: stream(of) }
+    Claim::new("test", value, stream(of))
 }
 
 #[tokio::test]

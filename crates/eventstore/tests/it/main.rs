@@ -19,6 +19,7 @@ mod examples;
 mod idempotence;
 mod model;
 mod partitions;
+mod personal;
 mod reads;
 mod silence;
 mod subscriptions;

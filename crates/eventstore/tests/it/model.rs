@@ -96,8 +96,7 @@ async fn run(store: &EventStore, steps: Vec<Step>) {
         let mut taken = false;
         if let Some(value) = step.claim {
             taken = model.claims.get(&value).is_some_and(|held| *held != holder);
-            let (namespace, text) = ("test".to_owned(), value.to_string());
-            command.claims.push(Claim { namespace, value: text, stream: stream(&holder) });
+            command.claims.push(Claim::new("test", value.to_string(), stream(&holder)));
         }
         match append(store, command.clone()).await {
             Ok(receipt) => {

@@ -151,7 +151,7 @@ fn any_append(random: &mut StdRng) -> Append {
     }
     let stream = append.expectations[0].0.clone();
     let value = random.random_range(0..50).to_string();
-    let claim = Claim { namespace: "test".to_owned(), value, stream };
+    let claim = Claim::new("test", value, stream);
     match random.random_range(0..6) {
         0 => append.claims.push(claim),
         1 => append.releases.push(claim),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use secrecy::ExposeSecret as _;
 use testkit::Services;
 
 use crate::config::Config;
@@ -10,13 +11,15 @@ use crate::config::Config;
 /// Variables for a shell of the user.
 ///
 /// # Errors
-/// A URL holds what cannot be quoted for a shell.
+/// A value holds what cannot be quoted for a shell.
 pub(super) fn environment(config: &Config, services: &Services) -> anyhow::Result<String> {
     let address = config.http.address;
+    let keys = config.keys.encryption.as_ref().map(|keys| keys.expose_secret().to_owned());
     let variables = [
         ("DATABASE_URL", services.database_url.clone()),
         ("NATS_URL", services.nats_url.clone()),
         ("ANNALS_URL", format!("http://{address}")),
+        ("ANNALS_KEYS__ENCRYPTION", keys.unwrap_or_default()),
     ];
     let mut text = String::new();
     for (name, value) in variables {
@@ -38,7 +41,7 @@ pub(super) fn text(config: &Config, file: &Path) -> String {
 Annals is ready. There are no accounts yet: it listens on this machine only.
 
   HTTP      {url}   (/readyz, /metrics, /problems)
-  shell     . {file}   sets DATABASE_URL, NATS_URL and ANNALS_URL
+  shell     . {file}   sets DATABASE_URL, NATS_URL, ANNALS_URL and the keys
   subscribe JetStream stream {stream}, subjects {namespace}.>   (README: a subscriber in Python)
   log       {program} events tail --after 0
 
