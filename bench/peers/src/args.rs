@@ -16,6 +16,9 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Prints the peers and their versions, one line of JSON each
     List,
+    /// Measures postgres-es with cqrs-es
+    #[command(subcommand)]
+    PostgresEs(Run),
     /// Measures evento
     #[command(subcommand)]
     Evento(Run),

@@ -53,6 +53,7 @@ async fn main() -> ExitCode {
 async fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::List => Peer::ALL.iter().try_for_each(|peer| print(&peer.describe()?)),
+        Command::PostgresEs(run) => measure(Peer::PostgresEs, run).await,
         Command::Evento(run) => measure(Peer::Evento, run).await,
     }
 }
@@ -68,6 +69,7 @@ async fn in_scratch(peer: Peer, run: &Run) -> Result<Outcome> {
     tracing::info!("{} {} in database {}", peer.name(), run.name(), scratch.name());
     let work = async {
         match peer {
+            Peer::PostgresEs => peer::postgres_es::run(&scratch, run).await,
             Peer::Evento => workload::run_all::<Evento>(&scratch, run).await,
         }
     };

@@ -1,6 +1,7 @@
 //! What a peer has to do to be measured; each has a file of its own.
 
 pub(crate) mod evento;
+pub(crate) mod postgres_es;
 
 use anyhow::Result;
 use tokio::sync::oneshot;

@@ -14,6 +14,20 @@ use crate::scratch::Scratch;
 /// With many more tasks than connections, waiting is no failure.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// For peers built on sqlx 0.8.
+pub(crate) async fn sqlx08(scratch: &Scratch, settings: Settings) -> Result<sqlx08::PgPool> {
+    let options: sqlx08::postgres::PgConnectOptions =
+        scratch.server_url().parse().context("--database-url cannot be read")?;
+    sqlx08::postgres::PgPoolOptions::new()
+        .min_connections(settings.connections)
+        .max_connections(settings.connections)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .connect_with(options.database(scratch.name()))
+        .await
+        .context("cannot connect to the scratch database")
+}
+
 /// For peers built on sqlx 0.9.
 pub(crate) async fn sqlx09(scratch: &Scratch, settings: Settings) -> Result<sqlx::PgPool> {
     let options: sqlx::postgres::PgConnectOptions =

@@ -8,6 +8,7 @@ const LOCK: &str = include_str!("../Cargo.lock");
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Peer {
+    PostgresEs,
     Evento,
 }
 
@@ -18,11 +19,12 @@ pub(crate) struct Description {
 }
 
 impl Peer {
-    pub(crate) const ALL: [Self; 1] = [Self::Evento];
+    pub(crate) const ALL: [Self; 2] = [Self::PostgresEs, Self::Evento];
 
     /// The name of its crate.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::PostgresEs => "postgres-es",
             Self::Evento => "evento",
         }
     }
