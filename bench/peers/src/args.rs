@@ -22,6 +22,9 @@ pub(crate) enum Command {
     /// Measures evento
     #[command(subcommand)]
     Evento(Run),
+    /// Measures disintegrate-postgres
+    #[command(subcommand)]
+    DisintegratePostgres(Run),
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -71,6 +74,9 @@ pub(crate) struct Settings {
     /// How many connections the peer may have, its subscriber included
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub(crate) connections: u32,
+    /// Append to new streams without checking that they are new, where the peer can
+    #[arg(long)]
+    pub(crate) unchecked: bool,
 }
 
 /// How long to put a load on.

@@ -31,6 +31,7 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 
 use crate::args::{Args, Command, Run};
+use crate::peer::disintegrate_postgres::Disintegrate;
 use crate::peer::evento::Evento;
 use crate::report::{Outcome, Report};
 use crate::scratch::Scratch;
@@ -39,7 +40,7 @@ use crate::versions::Peer;
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "warn,peers=info".into());
+        .unwrap_or_else(|_| "warn,peers=info,sqlx::postgres::notice=off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match dispatch(Args::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,11 +56,18 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::List => Peer::ALL.iter().try_for_each(|peer| print(&peer.describe()?)),
         Command::PostgresEs(run) => measure(Peer::PostgresEs, run).await,
         Command::Evento(run) => measure(Peer::Evento, run).await,
+        Command::DisintegratePostgres(run) => measure(Peer::DisintegratePostgres, run).await,
     }
 }
 
 async fn measure(peer: Peer, run: Run) -> Result<()> {
-    let outcome = in_scratch(peer, &run).await?;
+    let unchecked = run.server().settings.unchecked;
+    let outcome = if unchecked && !matches!(peer, Peer::DisintegratePostgres) {
+        let unsupported = "It has no append that does not check the version of the stream.";
+        Outcome::Unsupported { unsupported }
+    } else {
+        in_scratch(peer, &run).await?
+    };
     print(&Report { peer: peer.name(), version: peer.version()?, workload: run.name(), outcome })
 }
 
@@ -71,6 +79,7 @@ async fn in_scratch(peer: Peer, run: &Run) -> Result<Outcome> {
         match peer {
             Peer::PostgresEs => peer::postgres_es::run(&scratch, run).await,
             Peer::Evento => workload::run_all::<Evento>(&scratch, run).await,
+            Peer::DisintegratePostgres => workload::run_all::<Disintegrate>(&scratch, run).await,
         }
     };
     let outcome = tokio::select! {

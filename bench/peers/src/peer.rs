@@ -1,5 +1,6 @@
 //! What a peer has to do to be measured; each has a file of its own.
 
+pub(crate) mod disintegrate_postgres;
 pub(crate) mod evento;
 pub(crate) mod postgres_es;
 
@@ -38,7 +39,8 @@ pub(crate) trait Peer: Clone + Send + Sync + 'static {
         Uuid::now_v7()
     }
 
-    /// Appends the event `number` to `stream`, if that is new.
+    /// Appends the event `number` to `stream`, if that is new. Only if the settings say unchecked,
+    /// whether it is new does not matter.
     fn append(&self, stream: Uuid, number: u64) -> impl Future<Output = Result<Attempt>> + Send;
 
     /// Loads the customer `id` from its events, lets it decide on the order `number`, and appends

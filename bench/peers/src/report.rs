@@ -34,6 +34,8 @@ pub(crate) struct Measured {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) connections: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unchecked: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate_per_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p50_ms: Option<f64>,
@@ -65,7 +67,8 @@ impl Measured {
     }
 
     pub(crate) fn with(self, settings: Settings) -> Outcome {
-        Outcome::Measured(Self { connections: Some(settings.connections), ..self })
+        let unchecked = settings.unchecked.then_some(true);
+        Outcome::Measured(Self { connections: Some(settings.connections), unchecked, ..self })
     }
 }
 

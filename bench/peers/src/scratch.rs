@@ -37,6 +37,11 @@ impl Scratch {
         Ok(connection.close().await?)
     }
 
+    /// Changes a setting of the server for whoever connects to this database from now on.
+    pub(crate) async fn set(&self, setting: &str, value: &str) -> Result<()> {
+        self.administer(format!("ALTER DATABASE {} SET {setting} = {value}", self.name)).await
+    }
+
     /// Drops it, with whoever is still connected.
     pub(crate) async fn drop(self) -> Result<()> {
         self.administer(format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await

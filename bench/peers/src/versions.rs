@@ -10,6 +10,7 @@ const LOCK: &str = include_str!("../Cargo.lock");
 pub(crate) enum Peer {
     PostgresEs,
     Evento,
+    DisintegratePostgres,
 }
 
 #[derive(Debug, Serialize)]
@@ -19,13 +20,14 @@ pub(crate) struct Description {
 }
 
 impl Peer {
-    pub(crate) const ALL: [Self; 2] = [Self::PostgresEs, Self::Evento];
+    pub(crate) const ALL: [Self; 3] = [Self::PostgresEs, Self::Evento, Self::DisintegratePostgres];
 
     /// The name of its crate.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::PostgresEs => "postgres-es",
             Self::Evento => "evento",
+            Self::DisintegratePostgres => "disintegrate-postgres",
         }
     }
 

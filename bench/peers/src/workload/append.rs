@@ -2,7 +2,7 @@
 //!
 //! Measured is the time from asking until the peer says that the event is durable, waiting for one
 //! of the connections included. There is nothing to load, so the call is the one that appends
-//! without loading; it still refuses a stream that is not new.
+//! without loading; it still refuses a stream that is not new, unless `--unchecked` is asked for.
 
 use anyhow::Result;
 
