@@ -63,6 +63,17 @@ $(CARGO_DENY):
 $(CARGO_SQLX):
 	$(CARGO) install --quiet --debug --root $(TOOLS) --no-default-features --features postgres,rustls sqlx-cli@0.9.0
 
+# Peers have a workspace of their own: nothing of them gets into the builds of Annals.
+.PHONY: bench
+bench: ## Measures the store beside the limit of the machine and beside other event stores
+	$(CARGO) build --release --locked --package bench
+	$(CARGO) build --release --locked --manifest-path bench/peers/Cargo.toml --target-dir target/peers
+	target/release/bench --peers target/peers/release/peers $(WORKLOADS)
+
+.PHONY: torture
+torture: ## Kills writers and servers while everything happens; SECONDS=600 SEED=7
+	$(CARGO) test --locked --package eventstore --test torture -- --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+
 .PHONY: clean
 clean: ## Removes builds, services and their data
 	rm -rf target .annals

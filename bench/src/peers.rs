@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::load::Measured;
 
 /// Who is measured.
-pub(crate) const ALL: [&str; 3] = ["evento", "postgres-es", "disintegrate"];
+pub(crate) const ALL: [&str; 3] = ["evento", "postgres-es", "disintegrate-postgres"];
 
 /// The program that measures them.
 #[derive(Debug)]

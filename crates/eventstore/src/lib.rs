@@ -1,19 +1,4 @@
-//! An event store on PostgreSQL: one gapless log, its outbox, claims and idempotent commands.
-//!
-//! - [`aggregate`]: load, decide, append, with states in memory and snapshots.
-//! - [`append`]: everything one command needs commits in one statement, or nothing does.
-//! - [`evolution`]: how events of old shapes are read as events of today's.
-//! - [`read`]: streams and the log, in order.
-//! - [`archive`]: the log as a file, written out and taken back in.
-//! - [`cursor`]: how far a follower of the log has come, under a fenced lease.
-//! - [`wakeup`]: how a follower learns that there is more.
-//! - [`personal`]: personal data, encrypted under a key for each subject, and erasable.
-//!
-//! The log is totally ordered: positions run 1, 2, 3 … without gaps in commit order, so a
-//! follower resumes from one number and never misses an event (docs/adr/0001-gapless-log.md).
-//!
-//! This crate stores names and text. It knows no context of the domain and no other crate of
-//! this workspace.
+#![doc = include_str!("../README.md")]
 
 mod names;
 mod partitions;

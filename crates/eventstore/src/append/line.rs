@@ -24,6 +24,8 @@ pub(super) struct Line {
 #[derive(Default)]
 pub(super) struct Reached {
     pub(super) position: Position,
+    /// How many callers were answered.
+    pub(super) answered: usize,
     streams: HashMap<StreamId, StreamVersion>,
 }
 
@@ -39,7 +41,7 @@ impl Line {
 
     /// Writes `batch` and answers everybody in it.
     pub(super) async fn write(mut self, batch: Vec<Request>) -> (Self, Reached) {
-        let mut reached = Reached::default();
+        let mut reached = Reached { answered: batch.len(), ..Reached::default() };
         // What the database refuses as a whole is halved until the one that is bad is alone.
         let mut left = vec![batch];
         while let Some(mut batch) = left.pop() {

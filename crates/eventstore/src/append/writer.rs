@@ -32,6 +32,9 @@ const MAX_BATCH: usize = 500;
 /// A batch of this size is worth a second one beside it.
 const LARGE: usize = 64;
 
+/// How often others may run before the next batch is made.
+const PATIENCE: usize = 32;
+
 /// How long connections are kept when there is nothing to write. The server may go away unseen
 /// meanwhile, so the pool looks at them before they are used again.
 const IDLE: Duration = Duration::from_secs(1);
@@ -168,8 +171,13 @@ impl Coordinator {
 
     async fn finish(&mut self, mut line: Line, reached: Reached) {
         self.partitions.keep_ahead_of(reached.position);
-        // Those who were just answered may have more to ask.
-        tokio::task::yield_now().await;
+        // Those who were just answered may have more to ask: better in the next batch than after it.
+        for _ in 0..PATIENCE {
+            if self.waiting.len() + self.requests.len() >= reached.answered {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
         if !self.waiting.is_empty() {
             line.refuse_stale(&mut self.waiting, &reached).await;
         }

@@ -126,8 +126,10 @@ async fn events_without_personal_data_cause_no_statement() {
     let decode = |event: &eventstore::RecordedEvent| {
         serde_json::from_str::<serde_json::Value>(&event.payload)
     };
+    // The migrations, too, are statements.
+    let before = for_keys();
     keyring.open_events(&events, decode).await.unwrap();
-    assert_eq!(for_keys(), 0);
+    assert_eq!(for_keys(), before);
     register(&store, &keyring, "b", "customer:1", EMAIL).await;
-    assert!(for_keys() > 0, "this is how they look");
+    assert!(for_keys() > before, "this is how they look");
 }
