@@ -3,8 +3,9 @@
 --   psql --set role=annals_app --file deploy/roles.sql "$OWNER_DATABASE_URL"
 --
 -- It appends through eventstore.append and cannot write the log in any other way: it may insert,
--- update or delete no event, no outbox row, no tag, no command record and no claim. Whoever migrates
--- and imports is the owner, and no process has the owner's password.
+-- update or delete no event, no outbox row, no tag, no command record and no claim. `annals migrate`,
+-- `annals events import`, `annals erase` and `annals keys rotate` are run as the owner, whose password
+-- no serving process has.
 \if :{?role}
 \else
     \set role annals_app
@@ -20,6 +21,9 @@ GRANT EXECUTE ON FUNCTION eventstore.append, eventstore.add_partitions, eventsto
 -- What followers, aggregates and the inbox keep for themselves.
 GRANT INSERT, UPDATE, DELETE ON eventstore.cursors, eventstore.snapshots TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON relay.inbox TO :"role";
+
+-- A new subject of personal data gets a key.
+GRANT INSERT ON eventstore.subject_keys TO :"role";
 
 -- Read models are disposable, and belong to whoever makes them.
 SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), :'role') \gexec

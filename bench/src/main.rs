@@ -54,7 +54,10 @@ enum Child {
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "what was measured is its answer")]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .init();
     let cli = Cli::parse();
     match cli.child {
         Some(Child::Write { url, tasks, seconds }) => {

@@ -47,6 +47,7 @@ impl Process {
             .await
             .context("cannot make the read models")?;
         let store = EventStore::open(pool).await.context("cannot open the log")?;
+        application::evolution().check_log(&store).await.context("cannot work on this log")?;
         refuse_missing_keys(&config, &store).await?;
         let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds));
         Ok(Self { config, listener, store, bus })

@@ -1,6 +1,7 @@
 //! Between the domain's events and the store's.
 
 use domain::{DecodeError, Event, Message, Stream};
+use eventstore::evolution::Evolution;
 use eventstore::{Claim, EventId, EventType, NewEvent, Position, RecordedEvent, StreamId};
 
 /// An event of the log that today's types cannot read.
@@ -14,6 +15,13 @@ pub struct Undecodable {
     /// What is wrong with it.
     #[source]
     pub source: DecodeError,
+}
+
+/// The shapes of events that today's domain knows; none of them has another one behind it yet.
+#[must_use]
+pub fn evolution() -> Evolution {
+    let types = Event::types().map(|known| EventType::new(known.name, known.version));
+    Evolution::to(types)
 }
 
 /// Reads a recorded event as an event of the domain.

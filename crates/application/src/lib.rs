@@ -21,5 +21,5 @@ pub mod catalog;
 pub mod ordering;
 
 pub use bus::{CommandBus, CommandError};
-pub use codec::{Undecodable, decode};
+pub use codec::{Undecodable, decode, evolution};
 pub use command::{Command, Origin};
