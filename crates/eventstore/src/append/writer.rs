@@ -30,7 +30,7 @@ const QUEUE: usize = 1024;
 const MAX_BATCH: usize = 500;
 
 /// A batch of this size is worth a second one beside it.
-const LARGE: usize = 64;
+const LARGE: usize = 32;
 
 /// How often others may run before the next batch is made.
 const PATIENCE: usize = 32;
