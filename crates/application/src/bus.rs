@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::{Event, Rejection, Stream};
 use eventstore::{
     Append, AppendError, EventStore, ExpectedVersion, Receipt, RecordedEvent, StreamId,
-    StreamVersion, append_in,
+    StreamVersion,
 };
 use sqlx::PgConnection;
 
@@ -108,7 +108,9 @@ impl CommandBus {
         let streams = stream_ids(command);
         let history = self.store.read_streams_in(connection, &streams).await;
         match decide(command, &streams, &history.map_err(CommandError::Load)?) {
-            Ok(append) => append_in(connection, &append).await.map_err(CommandError::Append),
+            Ok(append) => {
+                self.store.append_in(connection, &append).await.map_err(CommandError::Append)
+            }
             Err(CommandError::Rejected(rejection)) => {
                 let known =
                     EventStore::repeated_in(connection, command.id, command.fingerprint).await;

@@ -18,7 +18,7 @@ pub mod wakeup;
 
 pub use append::{
     Append, AppendError, Claim, Condition, ExpectedVersion, Fingerprint, Metadata, NewEvent,
-    Receipt, append_in,
+    Receipt,
 };
 pub use cursor::{Cursor, CursorError};
 pub use names::{

@@ -15,6 +15,7 @@ use crate::{Append, AppendError, CommandId, Fingerprint, LogId, Position, Receip
 pub struct EventStore {
     pool: PgPool,
     writer: Writer,
+    partitions: Partitions,
     log_id: LogId,
 }
 
@@ -30,14 +31,18 @@ impl EventStore {
         let log = sqlx::query!("SELECT id, partition_events FROM eventstore.log");
         let log = log.fetch_one(&pool).await?;
         let partitions = Partitions::new(pool.clone(), log.partition_events);
-        let writer = Writer::start(pool.clone(), partitions);
-        Ok(Self { pool, writer, log_id: LogId::new(log.id) })
+        let writer = Writer::start(pool.clone(), partitions.clone());
+        Ok(Self { pool, writer, partitions, log_id: LogId::new(log.id) })
     }
 
     /// The connections it uses.
     #[must_use]
     pub const fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    pub(crate) const fn partitions(&self) -> &Partitions {
+        &self.partitions
     }
 
     /// Which log this is.

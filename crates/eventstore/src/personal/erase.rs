@@ -9,7 +9,7 @@ use super::{Keyring, Subject};
 use crate::answer::within;
 use crate::{
     Append, AppendError, CommandId, EventStore, EventType, ExpectedVersion, Fingerprint, Metadata,
-    NewEvent, Receipt, append_in,
+    NewEvent, Receipt,
 };
 
 /// What the log says of an erasure, version 1: `{"subject":"…"}`, on [`Subject::stream`].
@@ -41,7 +41,7 @@ impl EventStore {
         let mut transaction =
             within(async { connection.begin().await }).await.map_err(unavailable)?;
         let work =
-            async { Ok::<_, sqlx::Error>(erase_in(&mut transaction, subject, append).await) };
+            async { Ok::<_, sqlx::Error>(erase_in(self, &mut transaction, subject, append).await) };
         let receipt = within(work).await.map_err(unavailable)??;
         let unconfirmed = |error| AppendError::Unconfirmed { source: Arc::new(error) };
         within(async { transaction.commit().await }).await.map_err(unconfirmed)?;
@@ -81,6 +81,7 @@ fn erasure(subject: &Subject, command_id: CommandId, metadata: Metadata) -> Appe
 /// The key first, which waits for who works on this row; then the append, which takes the order
 /// lock of the log, and after it only what waits for nobody.
 async fn erase_in(
+    store: &EventStore,
     connection: &mut PgConnection,
     subject: &Subject,
     mut append: Append,
@@ -109,7 +110,7 @@ async fn erase_in(
     if erased_before {
         append.events.clear();
     }
-    let receipt = append_in(connection, &append).await?;
+    let receipt = store.append_in(connection, &append).await?;
     if !erased_before && !receipt.repeated {
         sqlx::query!(
             "UPDATE eventstore.subject_keys SET erased_position = $2 WHERE subject = $1",

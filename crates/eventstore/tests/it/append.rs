@@ -1,6 +1,6 @@
 //! Law 1: what one command writes is there as a whole, or not at all.
 
-use eventstore::{AppendError, ExpectedVersion, Position, append_in};
+use eventstore::{AppendError, ExpectedVersion, Position};
 use sqlx::PgPool;
 
 use crate::support::{all, append, assert_gapless, event, exactly, log, stream, to};
@@ -76,11 +76,11 @@ async fn a_transaction_that_rolls_back_leaves_no_gap() {
     let (database, store) = log().await;
     let pool = database.pool();
     let mut transaction = pool.begin().await.unwrap();
-    append_in(&mut transaction, &to("a", exactly(0), 2)).await.unwrap();
+    store.append_in(&mut transaction, &to("a", exactly(0), 2)).await.unwrap();
     transaction.rollback().await.unwrap();
     append(&store, to("a", exactly(0), 1)).await.unwrap();
     let mut transaction = pool.begin().await.unwrap();
-    append_in(&mut transaction, &to("b", exactly(0), 2)).await.unwrap();
+    store.append_in(&mut transaction, &to("b", exactly(0), 2)).await.unwrap();
     transaction.commit().await.unwrap();
     let events = all(&store).await;
     assert_eq!(events.len(), 3);
@@ -89,10 +89,10 @@ async fn a_transaction_that_rolls_back_leaves_no_gap() {
 
 #[tokio::test]
 async fn other_isolation_levels_are_refused() {
-    let (database, _store) = log().await;
+    let (database, store) = log().await;
     let pool = database.pool();
     let mut transaction = pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await.unwrap();
-    match append_in(&mut transaction, &to("a", exactly(0), 1)).await {
+    match store.append_in(&mut transaction, &to("a", exactly(0), 1)).await {
         Err(AppendError::Refused { source }) => {
             assert!(source.to_string().contains("READ COMMITTED"));
         }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use eventstore::archive::{Earlier, Export, Import, ImportError, Imported, ResumeError, Scope};
 use eventstore::{
     Append, AppendError, Claim, Cursor, EventStore, EventType, ExpectedVersion, Filter, NewEvent,
-    Position, Receipt, Tag, append_in,
+    Position, Receipt, Tag,
 };
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
@@ -138,7 +138,7 @@ async fn rich(store: &EventStore) -> Vec<(Append, Receipt)> {
     done.extend(together.into_iter().zip(receipts.into_iter().map(Result::unwrap)));
     let mut transaction = store.pool().begin().await.unwrap();
     let inside = to("e-1", exactly(0), 2);
-    let receipt = append_in(&mut transaction, &inside).await.unwrap();
+    let receipt = store.append_in(&mut transaction, &inside).await.unwrap();
     transaction.commit().await.unwrap();
     done.push((inside, receipt));
     let last = idle("e-1");

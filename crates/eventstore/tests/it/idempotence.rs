@@ -1,6 +1,6 @@
 //! Law 3: the same command id again gives the same receipt and has no second effect.
 
-use eventstore::{AppendError, Fingerprint, append_in};
+use eventstore::{AppendError, Fingerprint};
 
 use crate::support::{all, append, exactly, log, to};
 
@@ -17,7 +17,7 @@ async fn the_same_command_again_gives_the_same_receipt() {
 
     let pool = database.pool();
     let mut transaction = pool.begin().await.unwrap();
-    let inside = append_in(&mut transaction, &command).await.unwrap();
+    let inside = store.append_in(&mut transaction, &command).await.unwrap();
     transaction.commit().await.unwrap();
     assert!(inside.repeated);
     assert_eq!(store.receipt(command.command_id).await.unwrap().unwrap().streams, first.streams);

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use eventstore::{AppendError, EventStore, Filter, Position, Subscription, Wakeup, append_in};
+use eventstore::{AppendError, EventStore, Filter, Position, Subscription, Wakeup};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 use testkit::{Line, Postgres, TestDatabase};
@@ -33,7 +33,7 @@ async fn a_writer_that_stalls_before_its_commit_is_waited_for_and_not_passed_ove
     let mut subscription = everything(&store);
     append(&store, to("before", exactly(0), 1)).await.unwrap();
     let mut stalled = store.pool().begin().await.unwrap();
-    append_in(&mut stalled, &to("stalled", exactly(0), 2)).await.unwrap();
+    store.append_in(&mut stalled, &to("stalled", exactly(0), 2)).await.unwrap();
     let behind = {
         let store = store.clone();
         tokio::spawn(async move { append(&store, to("behind", exactly(0), 3)).await })
@@ -135,9 +135,10 @@ async fn an_append_whose_connection_is_cut_anywhere_is_there_or_not_and_its_comm
             Ok(acknowledged) => assert_eq!(receipt.unwrap().position, acknowledged.position),
             Err(AppendError::Unconfirmed { .. }) => {
                 unconfirmed += 1;
-                // Whatever became of it, the same command again settles it.
+                // The server may have been at it still when it was asked; the same command again
+                // waits for that, and settles it.
                 let again = append(&direct, command).await.unwrap();
-                assert_eq!(again.repeated, receipt.is_some());
+                assert!(again.repeated || receipt.is_none());
             }
             Err(AppendError::Unavailable { .. }) => {
                 assert!(receipt.is_none());

@@ -80,3 +80,22 @@ async fn many_processes_may_make_partitions_at_once() {
     }
     assert_eq!(partitions(&database).await, 3);
 }
+
+/// A process that appends only in transactions of its own needs no other one to make room.
+#[tokio::test]
+async fn a_log_that_grows_in_foreign_transactions_has_partitions_ahead_too() {
+    let (database, store) = small_partitions().await;
+    for version in 0..8 {
+        let mut transaction = store.pool().begin().await.unwrap();
+        let append = to("long", exactly(version * 500), 500);
+        let receipt = store.append_in(&mut transaction, &append).await.unwrap();
+        transaction.commit().await.unwrap();
+        let wanted = receipt.position.get() / 1_000 + 2;
+        eventually(Duration::from_secs(20), "partitions ahead", async || {
+            let found = partitions(&database).await;
+            if found >= wanted { Ok(()) } else { Err((found, wanted)) }
+        })
+        .await;
+    }
+    assert_gapless(&all(&store).await);
+}
