@@ -128,15 +128,16 @@ BEGIN
     ) THEN
         heads := expected_version;
     ELSE
-        SELECT array_agg(coalesce(head.version, 0) ORDER BY given.number) INTO heads
-        FROM unnest(expected_stream) WITH ORDINALITY AS given (stream, number)
-        LEFT JOIN LATERAL (
-            SELECT e.version
-            FROM eventstore.events AS e
-            WHERE e.stream = given.stream AND e.position <= base
-            ORDER BY e.version DESC
-            LIMIT 1
-        ) AS head ON true;
+        heads := ARRAY(
+            SELECT coalesce((
+                SELECT e.version
+                FROM eventstore.events AS e
+                WHERE e.stream = given.stream
+                ORDER BY e.version DESC
+                LIMIT 1
+            ), 0)
+            FROM (SELECT unnest(expected_stream) AS stream) AS given
+        );
     END IF;
     command := 0; outcome := 'base'; at := base;
     RETURN NEXT;
@@ -258,10 +259,16 @@ BEGIN
         END IF;
     END IF;
 
+    -- unnest stands in the select lists because in FROM each array would be copied aside first.
     WITH recorded AS (
         INSERT INTO eventstore.commands (command_id, fingerprint, first_position, last_position, recorded_at)
         SELECT id, fingerprint, base + last - events + 1, base + last, stamp
-        FROM unnest(command_ids, fingerprints, command_events, command_last) AS given (id, fingerprint, events, last)
+        FROM (
+            SELECT unnest(command_ids) AS id,
+                   unnest(fingerprints) AS fingerprint,
+                   unnest(command_events) AS events,
+                   unnest(command_last) AS last
+        ) AS given
         WHERE last >= 0
     ),
     logged AS (
@@ -271,18 +278,26 @@ BEGIN
         )
         SELECT base + place, stamp, command_id, correlation_id, causation_id, heads[expectation] + version,
                schema_version, type, stream, actor, trace, string_to_array(tags, E'\x1f'), payload::json
-        FROM unnest(
-            event_offset, event_expectation, event_version, event_command_id, event_correlation_id, event_causation_id,
-            event_actor, event_trace, event_stream, event_type, event_schema, event_tags, event_payload
-        ) AS given (
-            place, expectation, version, command_id, correlation_id, causation_id,
-            actor, trace, stream, type, schema_version, tags, payload
-        )
+        FROM (
+            SELECT unnest(event_offset) AS place,
+                   unnest(event_expectation) AS expectation,
+                   unnest(event_version) AS version,
+                   unnest(event_command_id) AS command_id,
+                   unnest(event_correlation_id) AS correlation_id,
+                   unnest(event_causation_id) AS causation_id,
+                   unnest(event_actor) AS actor,
+                   unnest(event_trace) AS trace,
+                   unnest(event_stream) AS stream,
+                   unnest(event_type) AS type,
+                   unnest(event_schema) AS schema_version,
+                   unnest(event_tags) AS tags,
+                   unnest(event_payload) AS payload
+        ) AS given
         WHERE place > 0
     )
     INSERT INTO eventstore.outbox (position, subject)
     SELECT base + place, subject
-    FROM unnest(event_offset, event_subject) AS given (place, subject)
+    FROM (SELECT unnest(event_offset) AS place, unnest(event_subject) AS subject) AS given
     WHERE place > 0 AND subject IS NOT NULL;
 
     IF array_remove(event_tags, NULL) <> '{}' THEN
