@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use eventstore::aggregate::{DomainEvent, Repository, Settings};
+use eventstore::aggregate::{Command, DomainEvent, Repository, Settings};
 use eventstore::evolution::Evolution;
 use eventstore::{Append, CommandId, EventStore, ExpectedVersion, Fingerprint, NewEvent, StreamId};
 
@@ -72,11 +72,14 @@ pub(super) async fn execute(
             let number = scattered(&next) % usize::try_from(aggregates)?;
             let id = StreamId::new(format!("account-{number}"))?;
             let command = event::id();
-            let command =
-                (CommandId::new(command), Fingerprint::of(b"deposit"), event::metadata(command));
+            let command = Command {
+                id: CommandId::new(command),
+                fingerprint: Fingerprint::of(b"deposit"),
+                metadata: event::metadata(command),
+            };
             let decide =
                 |account: &Account| Ok::<_, std::convert::Infallible>(vec![account.deposit()]);
-            accounts.execute(&id, command, decide).await?;
+            accounts.execute(&id, &command, decide).await?;
             Ok(())
         }
     })

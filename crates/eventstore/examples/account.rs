@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use eventstore::aggregate::{
-    Aggregate, CodecError, DomainEvent, ExecuteError, Repository, Settings, SnapshotPolicy,
+    Aggregate, CodecError, Command, DomainEvent, ExecuteError, Repository, Settings, SnapshotPolicy,
 };
 use eventstore::evolution::Evolution;
 use eventstore::{CommandId, EventStore, EventType, Fingerprint, Metadata, StreamId};
@@ -104,7 +104,7 @@ fn evolution() -> Evolution {
 }
 
 /// Who asks for what; a client that repeats it gives the same id again.
-fn command(body: &str) -> (CommandId, Fingerprint, Metadata) {
+fn command(body: &str) -> Command {
     let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, body.as_bytes());
     let metadata = Metadata {
         actor: "customer-7".to_owned(),
@@ -112,7 +112,7 @@ fn command(body: &str) -> (CommandId, Fingerprint, Metadata) {
         causation_id: None,
         trace: None,
     };
-    (CommandId::new(id), Fingerprint::of(body.as_bytes()), metadata)
+    Command { id: CommandId::new(id), fingerprint: Fingerprint::of(body.as_bytes()), metadata }
 }
 
 #[tokio::main]
@@ -132,16 +132,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let id = StreamId::new("bank.account-7")?;
     let deposit =
         |_: &Account| Ok::<_, Overdrawn>(vec![AccountEvent::Deposited(Deposited { cents: 5_000 })]);
-    let first = accounts.execute(&id, command("deposit 50"), deposit).await;
+    let first = accounts.execute(&id, &command("deposit 50"), deposit).await;
     println!("deposited: {first:?}");
-    let again = accounts.execute(&id, command("deposit 50"), deposit).await;
+    let again = accounts.execute(&id, &command("deposit 50"), deposit).await;
     println!("the same command again: {again:?}");
 
-    let withdrawn =
-        accounts.execute(&id, command("withdraw 30"), |account| account.withdraw(3_000));
-    withdrawn.await.map_err(|error| format!("{error:?}"))?;
-    let refused = accounts.execute(&id, command("withdraw 21"), |account| account.withdraw(2_100));
-    assert!(matches!(refused.await, Err(ExecuteError::Rejected(Overdrawn))));
+    let withdrawal = command("withdraw 30");
+    let withdrawn = accounts.execute(&id, &withdrawal, |account| account.withdraw(3_000)).await;
+    withdrawn.map_err(|error| format!("{error:?}"))?;
+    let withdrawal = command("withdraw 21");
+    let refused = accounts.execute(&id, &withdrawal, |account| account.withdraw(2_100)).await;
+    assert!(matches!(refused, Err(ExecuteError::Rejected(Overdrawn))));
 
     let account = accounts.load(&id).await?;
     println!("at version {}: {:?}", account.version, account.state);

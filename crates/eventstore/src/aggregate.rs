@@ -1,17 +1,22 @@
 //! Aggregates: load, decide, append.
 //!
 //! An [`Aggregate`] is a state that is folded from the events of one stream. A [`Repository`]
-//! loads it, lets a decision be made on it, and appends what follows, on condition that the
-//! stream has not moved; else it decides again.
+//! loads one, or several together, lets a decision be made on them, and appends what follows, on
+//! condition that none of the streams has moved; else it decides again. With a
+//! [`Keyring`](crate::Keyring), personal data in events and snapshots is sealed and opened on the
+//! way.
 //!
 //! To read less, a repository keeps states in memory, up to a budget of bytes, and takes
 //! [snapshots](SnapshotPolicy). Neither can make a decision wrong: a state that is behind fails
 //! the expected version of its append, and a decision that appends nothing is made again on a
 //! state that was read just now.
 //!
-//! `examples/aggregate.rs` is a whole program.
+//! `examples/account.rs` is a whole program.
 
 mod cache;
+mod decide;
+mod error;
+mod loader;
 mod repository;
 mod snapshot;
 
@@ -20,9 +25,12 @@ use std::error::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::personal::Mark;
 use crate::{EventType, Position, StreamVersion, Tag};
 
-pub use repository::{ExecuteError, LoadError, Repository, Settings};
+pub use decide::{Command, Decided, States};
+pub use error::{ExecuteError, LoadError};
+pub use repository::{Repository, Settings};
 
 /// Why an event or a state could not be written or read as JSON.
 pub type CodecError = Box<dyn Error + Send + Sync>;
@@ -108,4 +116,6 @@ pub struct Loaded<A> {
     position: Position,
     /// The version of the last snapshot, as far as is known.
     snapshot: StreamVersion,
+    /// When its personal data was opened, if it may have any.
+    opened: Option<Mark>,
 }

@@ -1,9 +1,10 @@
 //! States in memory, up to a budget of bytes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{Aggregate, Loaded};
@@ -38,23 +39,37 @@ impl<A> Weighter<StreamId, Entry<A>> for ByBytes {
 }
 
 /// States by stream; those not used for long go when the budget is spent.
-pub(super) struct States<A>(Cache<StreamId, Entry<A>, ByBytes>);
+pub(super) struct Cache<A>(sync::Cache<StreamId, Entry<A>, ByBytes>);
 
-impl<A: Aggregate> States<A> {
+impl<A: Aggregate> Cache<A> {
     pub(super) fn of(budget_bytes: u64) -> Self {
         let expected = usize::try_from(budget_bytes / 1024).unwrap_or(usize::MAX).min(1 << 20);
-        Self(Cache::with_weighter(expected, budget_bytes, ByBytes))
+        Self(sync::Cache::with_weighter(expected, budget_bytes, ByBytes))
     }
 
-    /// The slot of `id`, locked; empty if the state is not in memory.
-    pub(super) async fn lock(&self, id: &StreamId) -> Slot<A> {
+    /// The slots of `ids`, locked; empty where the state is not in memory. They are locked in the
+    /// order of their ids, so that nobody waits in a circle.
+    pub(super) async fn lock(&self, ids: &[StreamId]) -> BTreeMap<StreamId, Slot<A>> {
+        let ids: BTreeSet<&StreamId> = ids.iter().collect();
+        let mut slots = BTreeMap::new();
+        for id in ids {
+            slots.insert(id.clone(), self.slot(id).lock_owned().await);
+        }
+        slots
+    }
+
+    /// The slot of `id`, unless somebody else has it.
+    pub(super) fn try_lock(&self, id: &StreamId) -> Option<Slot<A>> {
+        self.slot(id).try_lock_owned().ok()
+    }
+
+    fn slot(&self, id: &StreamId) -> Arc<Mutex<Option<Loaded<A>>>> {
         let fresh =
             || Ok::<_, ()>(Entry { slot: Arc::default(), weight_bytes: weight::<A>(id, None) });
-        let slot = match self.0.get_or_insert_with(id, fresh) {
+        match self.0.get_or_insert_with(id, fresh) {
             Ok(entry) => entry.slot,
             Err(()) => Arc::default(),
-        };
-        slot.lock_owned().await
+        }
     }
 
     /// Counts anew what the state in `slot` weighs.

@@ -1,16 +1,21 @@
 //! Loads aggregates, decides on them and appends what follows.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
+use sqlx::PgConnection;
 
-use super::cache::{Slot, States};
-use super::{Aggregate, CodecError, DomainEvent, Loaded, snapshot};
-use crate::evolution::{Evolution, Misshapen};
+use super::cache::{Cache, Slot};
+use super::decide::Held;
+use super::loader::Loader;
+use super::{
+    Aggregate, Command, Decided, ExecuteError, LoadError, Loaded, States, snapshot,
+};
+use crate::answer::within;
+use crate::evolution::Evolution;
 use crate::{
-    Append, AppendError, CommandId, EventId, EventStore, ExpectedVersion, Fingerprint, Metadata,
-    NewEvent, Position, Receipt, RecordedEvent, StreamId, StreamSlice, StreamVersion,
+    Append, AppendError, EventStore, ExpectedVersion, Keyring, Receipt, StreamId, StreamVersion,
 };
 
 /// How a repository works.
@@ -28,75 +33,32 @@ impl Default for Settings {
     }
 }
 
-/// Aggregates of one kind. Clones share the states in memory.
+/// Aggregates of one kind, or of a kind that is a sum of all kinds. Clones share the states in
+/// memory.
 pub struct Repository<A: Aggregate> {
-    store: EventStore,
-    evolution: Arc<Evolution>,
+    loader: Loader,
     settings: Settings,
-    states: Arc<States<A>>,
-}
-
-/// Why a state could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The database cannot be reached.
-    #[error("read stream {stream}")]
-    Database {
-        /// The stream.
-        stream: StreamId,
-        /// What broke.
-        #[source]
-        source: sqlx::Error,
-    },
-    /// An event of an old shape is not what its type says.
-    #[error(transparent)]
-    Misshapen(#[from] Misshapen),
-    /// An event cannot be read as one of today's types.
-    #[error("read event {event_id}")]
-    Undecodable {
-        /// The event.
-        event_id: EventId,
-        /// What is wrong with it.
-        #[source]
-        source: CodecError,
-    },
-}
-
-/// Why a command had no effect, or may have had.
-#[derive(Debug, thiserror::Error)]
-pub enum ExecuteError<E> {
-    /// The decision was no.
-    #[error("rejected")]
-    Rejected(E),
-    /// Others changed the stream each time it was decided.
-    #[error("others kept changing stream {stream}")]
-    Contended {
-        /// The stream.
-        stream: StreamId,
-    },
-    /// The state could not be loaded; nothing was written.
-    #[error("load")]
-    Load(#[from] LoadError),
-    /// An event cannot be written as JSON; nothing was written.
-    #[error("encode")]
-    Encode(#[source] CodecError),
-    /// The store did not append it; see the variant for what that means.
-    #[error("append")]
-    Append(#[source] AppendError),
+    cache: Arc<Cache<A>>,
 }
 
 impl<A: Aggregate> Repository<A> {
     /// A repository on `store`, which reads events of old shapes by `evolution`.
     #[must_use]
     pub fn new(store: EventStore, evolution: Arc<Evolution>, settings: Settings) -> Self {
-        let states = Arc::new(States::of(settings.cache_bytes));
-        Self { store, evolution, settings, states }
+        let cache = Arc::new(Cache::of(settings.cache_bytes));
+        Self { loader: Loader { store, evolution, keyring: None }, settings, cache }
+    }
+
+    /// Seals and opens personal data by `keyring`. States in memory are read anew after an erasure.
+    #[must_use]
+    pub fn with_keyring(self, keyring: Keyring) -> Self {
+        Self { loader: Loader { keyring: Some(keyring), ..self.loader }, ..self }
     }
 
     /// The store it appends to.
     #[must_use]
     pub const fn store(&self) -> &EventStore {
-        &self.store
+        &self.loader.store
     }
 
     /// The state of the stream `id` as it is now.
@@ -104,10 +66,11 @@ impl<A: Aggregate> Repository<A> {
     /// # Errors
     /// See [`LoadError`].
     pub async fn load(&self, id: &StreamId) -> Result<Loaded<A>, LoadError> {
-        let mut slot = self.states.lock(id).await;
-        let loaded = self.renew(id, &mut slot).await?.clone();
-        self.states.settle(id, &slot);
-        Ok(loaded)
+        let mut slots = self.cache.lock(std::slice::from_ref(id)).await;
+        self.renew(&mut slots, |_| true).await?;
+        self.settle(&slots);
+        let loaded = slots.get(id).and_then(|slot| slot.as_ref().cloned());
+        loaded.ok_or_else(|| unreachable_database(id, sqlx::Error::RowNotFound))
     }
 
     /// Decides on the state of the stream `id` and appends what follows, deciding again when
@@ -123,168 +86,239 @@ impl<A: Aggregate> Repository<A> {
     pub async fn execute<E>(
         &self,
         id: &StreamId,
-        command: (CommandId, Fingerprint, Metadata),
+        command: &Command,
         decide: impl Fn(&A) -> Result<Vec<A::Event>, E>,
     ) -> Result<Receipt, ExecuteError<E>> {
-        let mut slot = self.states.lock(id).await;
-        let receipt = self.execute_on(&mut slot, id, command, decide).await;
-        self.states.settle(id, &slot);
+        let decide = |states: &States<'_, A>| {
+            let events = states.get(id).map_or_else(|| decide(&A::initial()), &decide)?;
+            Ok(Decided::on(id, events))
+        };
+        self.execute_over(std::slice::from_ref(id), command, decide).await
+    }
+
+    /// [`Repository::execute`] over several streams: what is decided holds only if none of them
+    /// has moved, also those that are not written.
+    ///
+    /// # Errors
+    /// As [`Repository::execute`].
+    pub async fn execute_over<E>(
+        &self,
+        ids: &[StreamId],
+        command: &Command,
+        decide: impl Fn(&States<'_, A>) -> Result<Decided<A::Event>, E>,
+    ) -> Result<Receipt, ExecuteError<E>> {
+        let mut slots = self.cache.lock(ids).await;
+        let receipt = self.execute_on(&mut slots, command, decide).await;
+        self.settle(&slots);
         receipt
+    }
+
+    /// Decides over several streams and appends once, inside the caller's transaction, with the
+    /// cost of [`EventStore::append_in`].
+    ///
+    /// # Errors
+    /// As [`Repository::execute`]; a conflict is [`AppendError::Conflict`], and the caller begins
+    /// its transaction again.
+    pub async fn execute_in<E>(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[StreamId],
+        command: &Command,
+        decide: impl Fn(&States<'_, A>) -> Result<Decided<A::Event>, E>,
+    ) -> Result<Receipt, ExecuteError<E>> {
+        let mut loaded = BTreeMap::new();
+        for id in ids {
+            let known = self.committed(id).await;
+            loaded.insert(id.clone(), self.loader.load(connection, id, known).await?);
+        }
+        let decided = match decide(&States(Held::OfTransaction(&loaded))) {
+            Ok(decided) => decided,
+            Err(rejection) => {
+                let Command { id, fingerprint, .. } = *command;
+                let known = EventStore::repeated_in(connection, id, fingerprint).await;
+                let known = known.map_err(ExecuteError::Append)?;
+                return known.ok_or(ExecuteError::Rejected(rejection));
+            }
+        };
+        let versions = loaded.iter().map(|(id, loaded)| (id, loaded.version));
+        let append = self.append(command, versions, &decided).await?;
+        self.store().append_in(connection, &append).await.map_err(ExecuteError::Append)
+    }
+
+    /// A state of the stream `id` that is no secret of a transaction, if one is at hand: nobody
+    /// waits for it, because who has it may wait for the caller's transaction.
+    async fn committed(&self, id: &StreamId) -> Option<Loaded<A>> {
+        let mut slot = self.cache.try_lock(id)?;
+        if slot.is_none() {
+            let mut connection = self.store().pool().try_acquire()?;
+            *slot = self.loader.load(&mut connection, id, None).await.ok();
+            self.cache.settle(id, &slot);
+        }
+        slot.clone()
     }
 
     async fn execute_on<E>(
         &self,
-        slot: &mut Slot<A>,
-        id: &StreamId,
-        (command_id, fingerprint, metadata): (CommandId, Fingerprint, Metadata),
-        decide: impl Fn(&A) -> Result<Vec<A::Event>, E>,
+        slots: &mut BTreeMap<StreamId, Slot<A>>,
+        command: &Command,
+        decide: impl Fn(&States<'_, A>) -> Result<Decided<A::Event>, E>,
     ) -> Result<Receipt, ExecuteError<E>> {
-        let mut is_fresh = false;
+        let (id, fingerprint) = (command.id, command.fingerprint);
+        let is_missing = |slot: &Slot<A>| {
+            !slot.as_ref().is_some_and(|loaded| self.loader.holds(loaded))
+        };
+        let mut is_fresh = slots.values().all(is_missing);
+        self.renew(slots, is_missing).await?;
+        let mut contended = None;
         for _ in 0..self.settings.attempts {
-            if slot.is_none() {
-                self.renew(id, slot).await?;
-                is_fresh = true;
-            }
-            let Some(loaded) = slot.as_ref() else { continue };
-            let events = match decide(&loaded.state) {
-                Ok(events) if is_fresh || !events.is_empty() => events,
+            let decided = match decide(&States(Held::InMemory(slots))) {
+                Ok(decided) if is_fresh || !decided.is_empty() => decided,
                 Err(rejection) if is_fresh => {
-                    let known = self.store.repeated(command_id, fingerprint).await;
+                    let known = self.store().repeated(id, fingerprint).await;
                     let known = known.map_err(ExecuteError::Append)?;
                     return known.ok_or(ExecuteError::Rejected(rejection));
                 }
-                // A state that may be behind is no reason to do nothing.
+                // States that may be behind are no reason to do nothing.
                 Ok(_) | Err(_) => {
-                    self.renew(id, slot).await?;
+                    self.renew(slots, |_| true).await?;
                     is_fresh = true;
                     continue;
                 }
             };
-            let append = Append {
-                expectations: vec![(id.clone(), ExpectedVersion::Exact(loaded.version))],
-                events: encode(id, &events).map_err(ExecuteError::Encode)?,
-                ..Append::new(command_id, fingerprint, metadata.clone())
-            };
-            match self.store.append(append).await {
+            let versions = slots.iter().map(|(id, slot)| (id, version(slot)));
+            let append = self.append(command, versions, &decided).await?;
+            match self.store().append(append).await {
                 Ok(receipt) => {
-                    self.take_effect(id, slot, &receipt, &events);
+                    self.take_effect(slots, &receipt, &decided);
                     return Ok(receipt);
                 }
-                Err(AppendError::Conflict { .. }) => {
-                    self.renew(id, slot).await?;
+                Err(
+                    AppendError::Conflict { stream, .. }
+                    | AppendError::ConditionFailed { stream, .. },
+                ) => {
+                    contended = Some(stream);
+                    self.renew(slots, |_| true).await?;
                     is_fresh = true;
                 }
                 Err(error @ AppendError::Unconfirmed { .. }) => {
-                    **slot = None;
-                    let known = self.store.repeated(command_id, fingerprint).await;
+                    slots.values_mut().for_each(|slot| **slot = None);
+                    let known = self.store().repeated(id, fingerprint).await;
                     return known.ok().flatten().ok_or(ExecuteError::Append(error));
                 }
                 Err(error) => return Err(ExecuteError::Append(error)),
             }
         }
-        Err(ExecuteError::Contended { stream: id.clone() })
+        // Without a conflict a fresh decision was appended.
+        let stream = contended.or_else(|| slots.keys().next().cloned());
+        match stream {
+            Some(stream) => Err(ExecuteError::Contended { stream }),
+            None => Err(ExecuteError::Append(AppendError::Closed)),
+        }
     }
 
-    /// Brings the state in memory to where the append has brought the stream.
+    async fn append<'a, E>(
+        &self,
+        command: &Command,
+        versions: impl Iterator<Item = (&'a StreamId, StreamVersion)>,
+        decided: &Decided<A::Event>,
+    ) -> Result<Append, ExecuteError<E>> {
+        let expect = |(id, version): (&StreamId, _)| (id.clone(), ExpectedVersion::Exact(version));
+        let expectations = versions.map(expect).collect();
+        Ok(Append {
+            expectations,
+            events: self.loader.encode(decided).await?,
+            conditions: decided.conditions.clone(),
+            claims: decided.claims.clone(),
+            releases: decided.releases.clone(),
+            ..Append::new(command.id, command.fingerprint, command.metadata.clone())
+        })
+    }
+
+    /// Brings the states in memory to where the append has brought their streams.
     fn take_effect(
         &self,
-        id: &StreamId,
-        slot: &mut Slot<A>,
+        slots: &mut BTreeMap<StreamId, Slot<A>>,
         receipt: &Receipt,
-        events: &[A::Event],
+        decided: &Decided<A::Event>,
     ) {
-        let Some(loaded) = slot.take().filter(|_| !receipt.repeated) else { return };
-        let Some(version) = receipt.streams.first().map(|(_, version)| *version) else {
-            **slot = Some(loaded);
-            return;
-        };
-        let state = events.iter().fold(loaded.state, A::evolve);
-        let position = receipt.position;
-        let mut loaded = Loaded { state, version, position, snapshot: loaded.snapshot };
-        let policy = A::SNAPSHOTS;
-        let since = loaded.version.get() - loaded.snapshot.get();
-        if policy.every_events > 0 && since >= policy.every_events {
-            loaded.snapshot = loaded.version;
-            let (store, id, kept) = (self.store.clone(), id.clone(), loaded.clone());
-            tokio::spawn(async move {
-                if let Err(error) = snapshot::keep(&store, &id, &kept).await {
-                    tracing::warn!(stream.id = %id, error = %error, "a snapshot was not kept");
-                }
-            });
-        }
-        **slot = Some(loaded);
-    }
-
-    /// Brings the state in `slot` to where its stream is now.
-    async fn renew<'s>(
-        &self,
-        id: &StreamId,
-        slot: &'s mut Slot<A>,
-    ) -> Result<&'s Loaded<A>, LoadError> {
-        let failed = |source| LoadError::Database { stream: id.clone(), source };
-        let mut loaded = match slot.take() {
-            Some(loaded) => loaded,
-            None => match snapshot::find(&self.store, id).await.map_err(failed)? {
-                Some(snapshot) => snapshot,
-                None => Loaded {
-                    state: A::initial(),
-                    version: StreamVersion::START,
-                    position: Position::START,
-                    snapshot: StreamVersion::START,
-                },
-            },
-        };
-        let rest = StreamSlice { after: loaded.position, ..StreamSlice::after(loaded.version) };
-        let mut events = self.store.read_stream(id, rest);
-        while let Some(event) = events.try_next().await.map_err(failed)? {
-            (loaded.version, loaded.position) = (event.version, event.position);
-            for event in self.decode(&event)? {
-                loaded.state = loaded.state.evolve(&event);
+        for (id, version) in &receipt.streams {
+            let Some(slot) = slots.get_mut(id) else { continue };
+            let Some(loaded) = slot.take().filter(|_| !receipt.repeated) else { continue };
+            let events = decided.events.iter().filter(|(of, _)| of == id);
+            let state = events.fold(loaded.state, |state, (_, event)| state.evolve(event));
+            let mut loaded =
+                Loaded { state, version: *version, position: receipt.position, ..loaded };
+            let policy = A::SNAPSHOTS;
+            let since = loaded.version.get() - loaded.snapshot.get();
+            if policy.every_events > 0 && since >= policy.every_events {
+                loaded.snapshot = loaded.version;
+                self.keep(id.clone(), loaded.clone());
             }
+            **slot = Some(loaded);
         }
-        Ok(slot.insert(loaded))
     }
 
-    fn decode(&self, recorded: &RecordedEvent) -> Result<Vec<A::Event>, LoadError> {
-        let shapes = self.evolution.read(recorded)?.into_iter();
-        let events = shapes.map(|(event_type, payload)| A::Event::decode(&event_type, &payload));
-        events
-            .collect::<Result<_, _>>()
-            .map_err(|source| LoadError::Undecodable { event_id: recorded.id, source })
+    /// Takes a snapshot in the background; nothing depends on it.
+    fn keep(&self, id: StreamId, loaded: Loaded<A>) {
+        let loader = self.loader.clone();
+        tokio::spawn(async move {
+            if let Err(error) = snapshot::keep(&loader, &id, &loaded).await {
+                tracing::warn!(stream.id = %id, error = %error, "a snapshot was not kept");
+            }
+        });
+    }
+
+    /// Brings the states of those slots that are `wanted` to where their streams are now.
+    async fn renew(
+        &self,
+        slots: &mut BTreeMap<StreamId, Slot<A>>,
+        wanted: impl Fn(&Slot<A>) -> bool,
+    ) -> Result<(), LoadError> {
+        let mut connection = None;
+        for (id, slot) in slots.iter_mut().filter(|(_, slot)| wanted(slot)) {
+            let connection = match &mut connection {
+                Some(connection) => connection,
+                None => {
+                    let acquired = within(self.store().pool().acquire()).await;
+                    connection.insert(acquired.map_err(|error| unreachable_database(id, error))?)
+                }
+            };
+            let known = slot.take();
+            **slot = Some(self.loader.load(connection, id, known).await?);
+        }
+        Ok(())
+    }
+
+    fn settle(&self, slots: &BTreeMap<StreamId, Slot<A>>) {
+        slots.iter().for_each(|(id, slot)| self.cache.settle(id, slot));
     }
 
     /// About how many bytes the states in memory take.
     #[must_use]
     pub fn cached_bytes(&self) -> u64 {
-        self.states.weight_bytes()
+        self.cache.weight_bytes()
     }
 
     /// Forgets every state in memory.
     pub fn forget(&self) {
-        self.states.clear();
+        self.cache.clear();
     }
 }
 
-fn encode<E: DomainEvent>(stream: &StreamId, events: &[E]) -> Result<Vec<NewEvent>, CodecError> {
-    let new = |event: &E| {
-        Ok(NewEvent {
-            stream: stream.clone(),
-            event_type: event.event_type(),
-            tags: event.tags(),
-            payload: event.encode()?,
-            subject: event.subject(),
-        })
-    };
-    events.iter().map(new).collect()
+fn version<A>(slot: &Slot<A>) -> StreamVersion {
+    slot.as_ref().map_or(StreamVersion::START, |loaded| loaded.version)
+}
+
+fn unreachable_database(id: &StreamId, source: sqlx::Error) -> LoadError {
+    LoadError::Database { stream: id.clone(), source }
 }
 
 impl<A: Aggregate> Clone for Repository<A> {
     fn clone(&self) -> Self {
         Self {
-            store: self.store.clone(),
-            evolution: Arc::clone(&self.evolution),
+            loader: self.loader.clone(),
             settings: self.settings,
-            states: Arc::clone(&self.states),
+            cache: Arc::clone(&self.cache),
         }
     }
 }

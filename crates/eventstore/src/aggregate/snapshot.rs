@@ -1,14 +1,18 @@
 //! States kept in the database, to read fewer events.
 
-use super::{Aggregate, Loaded};
+use sqlx::PgConnection;
+
+use super::loader::Loader;
+use super::{Aggregate, LoadError, Loaded};
 use crate::answer::within;
-use crate::{EventStore, Position, StreamId, StreamVersion};
+use crate::{PersonalError, Place, Position, StreamId, StreamVersion};
 
 /// The snapshot of `id`, if there is one that today's code can read.
 pub(super) async fn find<A: Aggregate>(
-    store: &EventStore,
+    loader: &Loader,
+    connection: &mut PgConnection,
     id: &StreamId,
-) -> Result<Option<Loaded<A>>, sqlx::Error> {
+) -> Result<Option<Loaded<A>>, LoadError> {
     if A::SNAPSHOTS.every_events == 0 {
         return Ok(None);
     }
@@ -21,27 +25,46 @@ pub(super) async fn find<A: Aggregate>(
         id.as_str(),
         A::SNAPSHOTS.schema_version,
     );
-    let Some(row) = within(found.fetch_optional(store.pool())).await? else { return Ok(None) };
-    match serde_json::from_str(&row.state) {
+    let found = within(found.fetch_optional(connection)).await;
+    let found = found.map_err(|source| LoadError::Database { stream: id.clone(), source })?;
+    let Some(row) = found else { return Ok(None) };
+    let read = || serde_json::from_str(&row.state);
+    let read = match &loader.keyring {
+        None => read().map_err(PersonalError::Codec),
+        Some(keyring) => keyring.open(&place(id), read).await,
+    };
+    match read {
         Ok(state) => {
             let version = StreamVersion::new(row.version);
             let position = Position::new(row.position);
-            Ok(Some(Loaded { state, version, position, snapshot: version }))
+            Ok(Some(Loaded { state, version, position, snapshot: version, opened: None }))
         }
-        Err(error) => {
+        Err(PersonalError::Codec(error)) => {
             tracing::warn!(stream.id = %id, %error, "a snapshot cannot be read, its events are; does its schema version need to be raised?");
             Ok(None)
+        }
+        Err(PersonalError::Keyring(source)) => {
+            Err(LoadError::Sealed { stream: id.clone(), source })
         }
     }
 }
 
+/// Where the personal data of a snapshot belongs.
+fn place(id: &StreamId) -> Place {
+    Place::other(format!("snapshot:{id}"))
+}
+
 /// Keeps `loaded` as the snapshot of `id`, unless a later one is there.
 pub(super) async fn keep<A: Aggregate>(
-    store: &EventStore,
+    loader: &Loader,
     id: &StreamId,
     loaded: &Loaded<A>,
 ) -> Result<(), KeepError> {
-    let state = serde_json::value::to_raw_value(&loaded.state)?;
+    let write = || serde_json::to_string(&loaded.state);
+    let state = match &loader.keyring {
+        None => write().map_err(PersonalError::Codec)?,
+        Some(keyring) => keyring.seal(&place(id), write).await?,
+    };
     let kept = sqlx::query!(
         r#"
         INSERT INTO eventstore.snapshots AS kept (stream, schema_version, version, position, state)
@@ -55,9 +78,9 @@ pub(super) async fn keep<A: Aggregate>(
         A::SNAPSHOTS.schema_version,
         loaded.version.get(),
         loaded.position.get(),
-        state.get(),
+        state,
     );
-    within(kept.execute(store.pool())).await?;
+    within(kept.execute(loader.store.pool())).await?;
     Ok(())
 }
 
@@ -65,7 +88,7 @@ pub(super) async fn keep<A: Aggregate>(
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeepError {
     #[error("write the state as JSON")]
-    Encode(#[from] serde_json::Error),
+    Encode(#[from] PersonalError<serde_json::Error>),
     #[error("keep the snapshot")]
     Database(#[from] sqlx::Error),
 }

@@ -98,39 +98,17 @@ impl EventStore {
                     (None, None) => Position::MAX,
                     (None, Some(moment)) => store.position_at(moment).await?,
                 };
-                let events = within(store.page(&id, slice, end)).await?;
-                let next = rest(slice, &events).map(|slice| (slice, Some(end)));
-                let events = events.into_iter().map(Ok::<_, sqlx::Error>);
+                let page = within(async {
+                    let mut connection = store.pool().acquire().await?;
+                    store.read_stream_page(&mut connection, &id, slice, end).await
+                });
+                let page = page.await?;
+                let next = page.rest.map(|slice| (slice, Some(end)));
+                let events = page.events.into_iter().map(Ok::<_, sqlx::Error>);
                 Ok(Some((stream::iter(events), next)))
             }
         });
         Box::pin(pages.try_flatten())
-    }
-
-    /// All events of `streams`, in log order.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn read_streams(
-        &self,
-        streams: &[StreamId],
-    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-        within(async { self.read_streams_in(&mut *self.pool().acquire().await?, streams).await })
-            .await
-    }
-
-    /// [`EventStore::read_streams`] on a connection of the caller.
-    ///
-    /// # Errors
-    /// The database cannot be reached.
-    pub async fn read_streams_in(
-        &self,
-        connection: &mut PgConnection,
-        streams: &[StreamId],
-    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
-        let names: Vec<&str> = streams.iter().map(StreamId::as_str).collect();
-        let rows = select_events!("WHERE e.stream = ANY ($1) ORDER BY e.position", &names as _);
-        Ok(Reader::of(self.log_id()).read_all(rows.fetch_all(connection).await?))
     }
 
     /// The position of the last event up to `moment`, [`Position::START`] if there is none.
@@ -147,12 +125,14 @@ impl EventStore {
         Ok(Position::new(within(found.fetch_one(self.pool())).await?))
     }
 
-    async fn page(
+    /// The first page of `slice` of the stream `id`, as far as `end`, whatever moment `slice` says.
+    pub(crate) async fn read_stream_page(
         &self,
+        connection: &mut PgConnection,
         id: &StreamId,
         slice: StreamSlice,
         end: Position,
-    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+    ) -> Result<StreamPage, sqlx::Error> {
         let (from, to, after) = (slice.from.get(), slice.to.get(), slice.after.get());
         let rows = match slice.direction {
             Direction::Forward => {
@@ -169,7 +149,7 @@ impl EventStore {
                     end.get(),
                     PAGE,
                 );
-                rows.fetch_all(self.pool()).await?
+                rows.fetch_all(connection).await?
             }
             Direction::Backward => {
                 let rows = select_events!(
@@ -185,11 +165,19 @@ impl EventStore {
                     end.get(),
                     PAGE,
                 );
-                rows.fetch_all(self.pool()).await?
+                rows.fetch_all(connection).await?
             }
         };
-        Ok(Reader::of(self.log_id()).read_all(rows))
+        let events = Reader::of(self.log_id()).read_all(rows);
+        Ok(StreamPage { rest: rest(slice, &events), events })
     }
+}
+
+/// A part of a stream.
+pub(crate) struct StreamPage {
+    pub(crate) events: Vec<RecordedEvent>,
+    /// What may come after it.
+    pub(crate) rest: Option<StreamSlice>,
 }
 
 /// What is left of `slice` after a page; nothing if it was the last.

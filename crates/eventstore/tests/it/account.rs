@@ -1,6 +1,6 @@
 //! A small aggregate for tests: an account that is never overdrawn.
 
-use eventstore::aggregate::{Aggregate, CodecError, DomainEvent, SnapshotPolicy};
+use eventstore::aggregate::{Aggregate, CodecError, Command, DomainEvent, SnapshotPolicy};
 use eventstore::{CommandId, EventType, Fingerprint, Metadata};
 use serde::{Deserialize, Serialize};
 
@@ -74,12 +74,12 @@ impl Aggregate for Account {
 }
 
 /// A command of its own.
-pub(crate) fn command() -> (CommandId, Fingerprint, Metadata) {
+pub(crate) fn command() -> Command {
     let metadata = Metadata {
         actor: "test".to_owned(),
         correlation_id: id(),
         causation_id: None,
         trace: None,
     };
-    (CommandId::new(id()), Fingerprint::of(b""), metadata)
+    Command { id: CommandId::new(id()), fingerprint: Fingerprint::of(b""), metadata }
 }

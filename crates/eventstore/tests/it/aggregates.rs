@@ -20,7 +20,7 @@ fn accounts(store: &EventStore) -> Repository<Account> {
 
 async fn deposit(accounts: &Repository<Account>, of: &str, amount: i64) {
     let deposit = |_: &Account| Ok::<_, Infallible>(Account::deposit(amount));
-    accounts.execute(&stream(of), command(), deposit).await.unwrap();
+    accounts.execute(&stream(of), &command(), deposit).await.unwrap();
 }
 
 async fn withdraw(
@@ -29,7 +29,7 @@ async fn withdraw(
     amount: i64,
 ) -> Result<(), ExecuteError<Overdrawn>> {
     let withdraw = |account: &Account| account.withdraw(amount);
-    accounts.execute(&stream(of), command(), withdraw).await.map(drop)
+    accounts.execute(&stream(of), &command(), withdraw).await.map(drop)
 }
 
 async fn snapshot(pool: &PgPool, of: &str) -> Option<(i32, i64, String)> {
@@ -78,9 +78,9 @@ async fn a_command_given_again_has_the_receipt_of_the_first_time() {
     deposit(&accounts, "a", 10).await;
     let once = command();
     let all_of_it = |account: &Account| account.withdraw(10);
-    let first = accounts.execute(&stream("a"), once.clone(), all_of_it).await.unwrap();
+    let first = accounts.execute(&stream("a"), &once, all_of_it).await.unwrap();
     for _ in 0..2 {
-        let again = accounts.execute(&stream("a"), once.clone(), all_of_it).await.unwrap();
+        let again = accounts.execute(&stream("a"), &once, all_of_it).await.unwrap();
         assert!(again.repeated);
         assert_eq!(again.streams, first.streams);
         accounts.forget();

@@ -13,6 +13,7 @@ mod claims;
 mod concurrency;
 mod conditions;
 mod cursors;
+mod decisions;
 mod durability;
 mod evolution;
 mod examples;

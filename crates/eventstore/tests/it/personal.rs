@@ -1,5 +1,6 @@
 //! Personal data is readable until its subject is erased, and then nowhere (law 9).
 
+mod aggregates;
 mod erasure;
 mod keys;
 mod round_trip;
