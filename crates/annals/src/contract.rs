@@ -10,7 +10,13 @@ pub struct Contract;
 
 impl Render for Contract {
     fn render(&self, event: &RecordedEvent) -> Result<Option<String>, RenderError> {
-        let decoded = application::decode(event).map_err(RenderError::new)?;
-        Message::of(&decoded).map(|message| message.encode()).transpose().map_err(RenderError::new)
+        let events = application::decode(event).map_err(RenderError::new)?;
+        let mut messages = events.iter().filter_map(Message::of);
+        let message = messages.next();
+        if messages.next().is_some() {
+            // A message has the id of its event.
+            return Err(RenderError::new(format!("event {} became several messages", event.id)));
+        }
+        message.map(|message| message.encode()).transpose().map_err(RenderError::new)
     }
 }

@@ -1,11 +1,10 @@
 //! Commands on the catalog, as clients give them.
 
-use domain::catalog::{self, Product};
-use domain::decision;
 use domain::ids::ProductId;
-use domain::inventory::{ReceiveStock, Stock};
+use domain::inventory::ReceiveStock;
 use domain::values::{Money, ProductName, Sku, StockLevel};
-use eventstore::Receipt;
+use domain::{Decision, catalog};
+use eventstore::{Receipt, aggregate};
 use serde::Serialize;
 
 use crate::bus::{CommandBus, CommandError};
@@ -39,14 +38,16 @@ impl CommandBus {
         let product_id = ProductId::new(self.ids.next());
         let ListProduct { sku, name, price, stock } = request;
         let list = catalog::ListProduct { product_id, sku, name, price };
-        let mut decisions = vec![decision::<Product>(list)];
+        let mut decisions: Vec<Box<dyn Decision>> = vec![Box::new(list)];
         if let Some(quantity) = stock.quantity() {
-            decisions.push(decision::<Stock>(ReceiveStock { product_id, quantity }));
+            decisions.push(Box::new(ReceiveStock { product_id, quantity }));
         }
         let command = Command {
-            id: origin.command_id(self.ids.next()),
-            fingerprint,
-            metadata: origin.metadata(),
+            given: aggregate::Command {
+                id: origin.command_id(self.ids.next()),
+                fingerprint,
+                metadata: origin.metadata(),
+            },
             decisions,
         };
         let receipt = self.execute(&command).await?;

@@ -1,8 +1,10 @@
 //! Between the domain's events and the store's.
 
-use domain::{DecodeError, Event, Message, Stream};
-use eventstore::evolution::Evolution;
-use eventstore::{Claim, EventId, EventType, NewEvent, Position, RecordedEvent, StreamId};
+use std::sync::{Arc, LazyLock};
+
+use domain::{Claim, DecodeError, Event, Message, PayloadType, Stream};
+use eventstore::evolution::{Evolution, Misshapen};
+use eventstore::{EventId, EventType, Position, RecordedEvent, StreamId};
 
 /// An event of the log that today's types cannot read.
 #[derive(Debug, thiserror::Error)]
@@ -14,45 +16,58 @@ pub struct Undecodable {
     pub position: Position,
     /// What is wrong with it.
     #[source]
-    pub source: DecodeError,
+    pub source: DecodeEventError,
 }
 
-/// The shapes of events that today's domain knows; none of them has another one behind it yet.
+/// What is wrong with an event.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeEventError {
+    /// It is of an old shape, and is not what its type says.
+    #[error(transparent)]
+    Misshapen(#[from] Misshapen),
+    /// Its type is not known, or its payload does not fit its type.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+static EVOLUTION: LazyLock<Arc<Evolution>> = LazyLock::new(|| {
+    let types = Event::types().map(event_type);
+    Arc::new(Evolution::to(types))
+});
+
+/// How events of old shapes are read; none of today's has another one behind it yet.
 #[must_use]
-pub fn evolution() -> Evolution {
-    let types = Event::types().map(|known| EventType::new(known.name, known.version));
-    Evolution::to(types)
+pub fn evolution() -> &'static Arc<Evolution> {
+    &EVOLUTION
 }
 
-/// Reads a recorded event as an event of the domain.
+/// Reads a recorded event as what it is in today's domain: one event, unless its shape is an old
+/// one that became several, or none.
 ///
 /// # Errors
 /// [`Undecodable`]: its type is not known, or its payload does not fit its type.
-pub fn decode(recorded: &RecordedEvent) -> Result<Event, Undecodable> {
-    let EventType { name, schema_version } = &recorded.event_type;
-    Event::decode(name, *schema_version, &recorded.payload).map_err(|source| Undecodable {
-        event_id: recorded.id,
-        position: recorded.position,
-        source,
-    })
+pub fn decode(recorded: &RecordedEvent) -> Result<Vec<Event>, Undecodable> {
+    let undecodable =
+        |source| Undecodable { event_id: recorded.id, position: recorded.position, source };
+    let shapes = EVOLUTION.read(recorded).map_err(|error| undecodable(error.into()))?;
+    let events = shapes.into_iter().map(|(EventType { name, schema_version }, payload)| {
+        Event::decode(&name, schema_version, &payload).map_err(|error| undecodable(error.into()))
+    });
+    events.collect()
 }
 
-/// Writes an event of the domain as an event to append, with what the public is told of it.
-pub(crate) fn encode(event: &Event) -> Result<NewEvent, serde_json::Error> {
-    let event_type = event.payload_type();
-    Ok(NewEvent {
-        stream: stream_id(event.stream()),
-        event_type: EventType::new(event_type.name, event_type.version),
-        tags: Vec::new(),
-        payload: event.encode()?,
-        subject: Message::of(event).map(|message| message.payload_type().to_string()),
-    })
+pub(crate) fn event_type(of: PayloadType) -> EventType {
+    EventType::new(of.name, of.version)
 }
 
-pub(crate) fn claims(event: &Event) -> impl Iterator<Item = Claim> {
-    let stream = stream_id(event.stream());
-    let claims = event.claims().into_iter();
-    claims.map(move |claim| Claim::new(claim.namespace, claim.value, stream.clone()))
+/// On which subject the public is told of `event`.
+pub(crate) fn subject(event: &Event) -> Option<String> {
+    Message::of(event).map(|message| message.payload_type().to_string())
+}
+
+/// `claim` as that of the stream `id`.
+pub(crate) fn claim(claim: Claim, id: &StreamId) -> eventstore::Claim {
+    eventstore::Claim::new(claim.namespace, claim.value, id.clone())
 }
 
 #[expect(clippy::expect_used, reason = "a category and a UUID are always a valid stream id")]

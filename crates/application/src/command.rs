@@ -1,18 +1,17 @@
 //! A command on its way to the bus.
 
 use domain::{Decision, Stream};
+use eventstore::aggregate;
 use eventstore::{CommandId, Fingerprint, Metadata, Receipt};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::CommandError;
+
 /// What shall be decided, and under which id.
 pub struct Command {
-    /// The same id again is the same command again (law 3).
-    pub id: CommandId,
-    /// What was asked.
-    pub fingerprint: Fingerprint,
-    /// Who asked, and why.
-    pub metadata: Metadata,
+    /// Its id, what was asked, and who asked.
+    pub given: aggregate::Command,
     /// Decided in this order, appended together.
     pub decisions: Vec<Box<dyn Decision>>,
 }
@@ -60,8 +59,9 @@ impl Origin {
 pub(crate) fn fingerprint(
     operation: &str,
     request: &impl Serialize,
-) -> Result<Fingerprint, serde_json::Error> {
-    Ok(Fingerprint::of(&serde_json::to_vec(&(operation, request))?))
+) -> Result<Fingerprint, CommandError> {
+    let body = serde_json::to_vec(&(operation, request));
+    Ok(Fingerprint::of(&body.map_err(|error| CommandError::Encode(error.into()))?))
 }
 
 /// The id of the aggregate of `category` that the command of `receipt` wrote: of the first time,

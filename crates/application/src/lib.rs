@@ -9,6 +9,7 @@
 //! The outside world is reached through [`ports`]; their real implementations are the crate
 //! `adapters`. Nothing here knows HTTP or the message broker.
 
+mod aggregates;
 mod codec;
 
 pub mod audit;
@@ -21,5 +22,5 @@ pub mod catalog;
 pub mod ordering;
 
 pub use bus::{CommandBus, CommandError};
-pub use codec::{Undecodable, decode, evolution};
+pub use codec::{DecodeEventError, Undecodable, decode, evolution};
 pub use command::{Command, Origin};

@@ -1,9 +1,8 @@
 //! Commands on orders, as clients give them.
 
-use domain::decision;
 use domain::ids::OrderId;
-use domain::ordering::{self, Placement, RequestedLines};
-use eventstore::Receipt;
+use domain::ordering::{self, RequestedLines};
+use eventstore::{Receipt, aggregate};
 use serde::Serialize;
 
 use crate::bus::{CommandBus, CommandError};
@@ -32,10 +31,12 @@ impl CommandBus {
         let place =
             ordering::PlaceOrder { order_id, lines: request.lines, placed_at: self.clock.now() };
         let command = Command {
-            id: origin.command_id(self.ids.next()),
-            fingerprint,
-            metadata: origin.metadata(),
-            decisions: vec![decision::<Placement>(place)],
+            given: aggregate::Command {
+                id: origin.command_id(self.ids.next()),
+                fingerprint,
+                metadata: origin.metadata(),
+            },
+            decisions: vec![Box::new(place)],
         };
         let receipt = self.execute(&command).await?;
         let id = crate::command::written(&receipt, ordering::ORDER).map_or(order_id, OrderId::new);

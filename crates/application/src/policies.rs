@@ -5,7 +5,7 @@
 //! policy and the message, so even without the inbox a message has no second effect (law 3).
 
 use domain::{DecodeError, Message, Policy};
-use eventstore::{CommandId, Fingerprint, Metadata};
+use eventstore::{CommandId, Fingerprint, Metadata, aggregate};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -60,13 +60,15 @@ pub async fn react(
     }
     let name = format!("{}\n{}", policy.name, incoming.id);
     let command = Command {
-        id: CommandId::new(Uuid::new_v5(&REACTIONS, name.as_bytes())),
-        fingerprint: Fingerprint::of(incoming.data.as_bytes()),
-        metadata: Metadata {
-            actor: format!("policy:{}", policy.name),
-            correlation_id: incoming.correlation_id,
-            causation_id: Some(incoming.id),
-            trace: incoming.trace.map(ToOwned::to_owned),
+        given: aggregate::Command {
+            id: CommandId::new(Uuid::new_v5(&REACTIONS, name.as_bytes())),
+            fingerprint: Fingerprint::of(incoming.data.as_bytes()),
+            metadata: Metadata {
+                actor: format!("policy:{}", policy.name),
+                correlation_id: incoming.correlation_id,
+                causation_id: Some(incoming.id),
+                trace: incoming.trace.map(ToOwned::to_owned),
+            },
         },
         decisions,
     };

@@ -1,78 +1,124 @@
-//! What a stream's events make of its aggregate, for whoever looks and does not decide.
-//!
-//! The state is that of the aggregate's own decider, folded by its own `evolve`: what is shown is
-//! what the next decision would be made on. As JSON it is for people and their tools; nothing
-//! stores it, so its shape may change with the decider.
+//! Aggregates: what the events of one stream add up to.
 
-use serde::Serialize;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use crate::catalog::{PRODUCT, Product};
-use crate::inventory::{RESERVATION, Reservation, STOCK, Stock};
-use crate::ordering::{ORDER, Settlement};
-use crate::{Decider, Event, Stream};
+use serde::{Deserialize, Serialize};
 
-/// The kind of aggregate of each category of streams.
+use crate::catalog::Product;
+use crate::inventory::{Reservation, Stock};
+use crate::ordering::Order;
+use crate::{Event, Stream};
+
+/// What the events of one stream add up to; [`Default`] is the state before anything has happened.
 ///
-/// One more category is one more line, with the decider that knows most of it.
-pub const AGGREGATES: &[Aggregate] = &[
-    Aggregate::of::<Product>(PRODUCT),
-    Aggregate::of::<Stock>(STOCK),
-    Aggregate::of::<Reservation>(RESERVATION),
-    Aggregate::of::<Settlement>(ORDER),
-];
-
-/// A kind of aggregate.
-#[derive(Debug, Clone, Copy)]
-pub struct Aggregate {
+/// As JSON it is kept in snapshots and shown to auditors: when its shape or its meaning changes,
+/// [`STATE_VERSION`] is raised.
+pub trait Aggregate: Clone + Default {
     /// The category of its streams.
-    pub category: &'static str,
-    begin: fn() -> Box<dyn Fold>,
-}
+    const CATEGORY: &'static str;
 
-/// The state of one aggregate, event by event.
-pub trait Fold: Send {
-    /// Takes the next event of its stream.
-    fn apply(&mut self, event: &Event);
-
-    /// The state after the events so far; null if there was none.
-    ///
-    /// # Errors
-    /// None for the types of this crate: they hold nothing JSON cannot say.
-    fn state(&self) -> Result<Value, serde_json::Error>;
-}
-
-impl Aggregate {
-    const fn of<D>(category: &'static str) -> Self
-    where
-        D: Decider + 'static,
-        D::State: Clone + Serialize + Send,
-    {
-        Self { category, begin: || Box::new(Folded::<D>(None)) }
-    }
-
-    /// The aggregate of `stream` before anything has happened.
+    /// The state after `event` of its stream; events of no interest leave it as it is.
     #[must_use]
-    pub fn begin(stream: Stream) -> Option<Box<dyn Fold>> {
-        let known = AGGREGATES.iter().find(|known| known.category == stream.category())?;
-        Some((known.begin)())
+    fn evolve(self, event: &Event) -> Self;
+
+    /// About how many bytes it owns on the heap.
+    fn heap_bytes(&self) -> usize {
+        0
     }
+
+    /// It, if `state` is of this kind.
+    fn of(state: &State) -> Option<&Self>;
 }
 
-struct Folded<D: Decider>(Option<D::State>);
+/// Counts the shapes and meanings of [`State`]: what was kept of another version is not used.
+pub const STATE_VERSION: i32 = 1;
 
-impl<D> Fold for Folded<D>
-where
-    D: Decider,
-    D::State: Clone + Serialize + Send,
-{
-    fn apply(&mut self, event: &Event) {
-        let state = self.0.take().unwrap_or_else(D::initial);
-        self.0 = Some(D::evolve(state, event));
+/// Declares [`State`]; adding a kind of aggregate is one line.
+macro_rules! aggregates {
+    ($($(#[$doc:meta])* $kind:ident,)+) => {
+        /// The state of an aggregate of any kind.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "aggregate", content = "state", rename_all = "lowercase")]
+        pub enum State {
+            $($(#[$doc])* $kind($kind),)+
+        }
+
+        /// Every category of streams there is.
+        pub const CATEGORIES: &[&str] = &[$(<$kind as Aggregate>::CATEGORY,)+];
+
+        impl State {
+            /// The state of the aggregate of `stream` before anything has happened; nothing if its
+            /// category is none of [`CATEGORIES`].
+            #[must_use]
+            pub fn initial(stream: Stream) -> Option<Self> {
+                match stream.category() {
+                    $(<$kind as Aggregate>::CATEGORY => Some(Self::$kind($kind::default())),)+
+                    _ => None,
+                }
+            }
+
+            /// The state after `event` of its stream.
+            #[must_use]
+            pub fn evolve(self, event: &Event) -> Self {
+                match self {
+                    $(Self::$kind(aggregate) => Self::$kind(aggregate.evolve(event)),)+
+                }
+            }
+
+            /// About how many bytes it owns on the heap.
+            #[must_use]
+            pub fn heap_bytes(&self) -> usize {
+                match self {
+                    $(Self::$kind(aggregate) => aggregate.heap_bytes(),)+
+                }
+            }
+
+            /// The aggregate as JSON, without its kind.
+            ///
+            /// # Errors
+            /// None for the types of this crate: they hold nothing JSON cannot say.
+            pub fn to_json(&self) -> Result<serde_json::Value, serde_json::Error> {
+                match self {
+                    $(Self::$kind(aggregate) => serde_json::to_value(aggregate),)+
+                }
+            }
+        }
+    };
+}
+
+aggregates! {
+    /// A product of the catalog.
+    Product,
+    /// The stock of one product.
+    Stock,
+    /// What is set aside for one order.
+    Reservation,
+    /// An order.
+    Order,
+}
+
+/// The aggregates a decision is made on, by their streams.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aggregates(BTreeMap<Stream, State>);
+
+impl Aggregates {
+    /// With `state` as that of `stream`.
+    pub fn insert(&mut self, stream: Stream, state: State) {
+        self.0.insert(stream, state);
     }
 
-    fn state(&self) -> Result<Value, serde_json::Error> {
-        serde_json::to_value(&self.0)
+    /// The aggregate of `stream`; nothing if nothing has happened to it.
+    #[must_use]
+    pub fn get<A: Aggregate>(&self, stream: Stream) -> Option<&A> {
+        self.0.get(&stream).and_then(A::of)
+    }
+
+    /// Lets `event` happen to the aggregate of its stream.
+    pub fn apply(&mut self, event: &Event) {
+        let stream = event.stream();
+        if let Some(state) = self.0.remove(&stream).or_else(|| State::initial(stream)) {
+            self.0.insert(stream, state.evolve(event));
+        }
     }
 }
 
@@ -82,27 +128,21 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::event::CATEGORIES;
     use crate::ids::ProductId;
     use crate::inventory::{InventoryEvent, StockReceived, stock};
     use crate::values::Quantity;
 
     #[test]
-    fn every_category_has_its_aggregate() {
-        let shown: Vec<_> = AGGREGATES.iter().map(|aggregate| aggregate.category).collect();
-        assert_eq!(shown, CATEGORIES, "a line for each in `AGGREGATES`");
-    }
-
-    #[test]
     fn the_state_follows_the_events() {
         let product_id = ProductId::new(Uuid::from_u128(1));
-        let mut fold = Aggregate::begin(stock(product_id)).unwrap();
-        assert_eq!(fold.state().unwrap(), Value::Null, "before anything has happened");
+        let mut aggregates = Aggregates::default();
+        assert_eq!(aggregates.get::<Stock>(stock(product_id)), None, "nothing has happened");
         for available in [3, 6] {
             let quantity = Quantity::try_from(3).unwrap();
             let received = InventoryEvent::from(StockReceived { product_id, quantity });
-            fold.apply(&received.into());
-            assert_eq!(fold.state().unwrap(), json!({ "available": available }));
+            aggregates.apply(&received.into());
+            let state = State::Stock(*aggregates.get(stock(product_id)).unwrap());
+            assert_eq!(state.to_json().unwrap(), json!({ "available": available }));
         }
     }
 }

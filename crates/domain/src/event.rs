@@ -1,13 +1,10 @@
 //! Domain events: private facts, as the log stores them.
 
-use crate::catalog::{CatalogEvent, PRODUCT};
-use crate::inventory::{InventoryEvent, RESERVATION, STOCK};
-use crate::ordering::{ORDER, OrderingEvent};
+use crate::catalog::CatalogEvent;
+use crate::inventory::InventoryEvent;
+use crate::ordering::OrderingEvent;
 use crate::payload::payload_union;
 use crate::{Claim, Stream};
-
-/// Every category of stream there is.
-pub(crate) const CATEGORIES: &[&str] = &[PRODUCT, STOCK, RESERVATION, ORDER];
 
 payload_union! {
     /// A fact of any context.

@@ -1,7 +1,7 @@
 //! The pure domain of Annals: what may happen, and what follows from what has happened.
 //!
-//! Every context (catalog, inventory, ordering) is a module of deciders: pure functions from a
-//! history and a command to new events. Ids and times arrive inside commands; there is no I/O,
+//! Every context (catalog, inventory, ordering) is a module of aggregates, which fold the events of
+//! a stream, and of deciders: pure functions from aggregates and a command to new events. Ids and times arrive inside commands; there is no I/O,
 //! no clock, no randomness and no async here, so every rule is tested by plain function calls.
 //!
 //! Two languages are kept apart. *Events* ([`Event`]) are private: they are what the log stores.
@@ -28,9 +28,9 @@ pub mod catalog;
 pub mod inventory;
 pub mod ordering;
 
-pub use aggregate::{AGGREGATES, Aggregate};
+pub use aggregate::{Aggregate, Aggregates, CATEGORIES, STATE_VERSION, State};
 pub use claim::Claim;
-pub use decider::{Decider, Decision, decision};
+pub use decider::{Decider, Decision};
 pub use event::Event;
 pub use message::Message;
 pub use payload::{DecodeError, PayloadType};

@@ -4,13 +4,15 @@ pub mod messages;
 
 mod events;
 mod lines;
+mod order;
 mod place;
 mod settle;
 
 pub use events::{OrderConfirmed, OrderLine, OrderPlaced, OrderRejected, OrderingEvent, Shortage};
 pub use lines::{InvalidLines, RequestedLine, RequestedLines};
-pub use place::{PlaceOrder, Placement};
-pub use settle::{SETTLE_RESERVED_ORDERS, SettleOrder, Settlement, Verdict};
+pub use order::{Order, Status};
+pub use place::PlaceOrder;
+pub use settle::{SETTLE_RESERVED_ORDERS, SettleOrder, Verdict};
 
 use crate::Stream;
 use crate::ids::{OrderId, ProductId};

@@ -43,7 +43,7 @@ impl FromStr for Stream {
     /// Parses what `Display` writes; only categories of this domain are streams of it.
     fn from_str(text: &str) -> Result<Self, UnknownStream> {
         let unknown = || UnknownStream(text.to_owned());
-        crate::event::CATEGORIES
+        crate::CATEGORIES
             .iter()
             .find_map(|category| {
                 let id = text.strip_prefix(category)?.strip_prefix('-')?;

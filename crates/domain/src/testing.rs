@@ -1,11 +1,15 @@
 //! Given what happened, when a command comes, then this follows.
 
-use crate::{Decider, Event};
+use crate::{Aggregates, Decider, Event};
 
 /// Decides on `command` after `history`.
 pub(crate) fn decide<D: Decider>(
     history: &[Event],
-    command: D::Command,
+    command: &D,
 ) -> Result<Vec<Event>, D::Rejection> {
-    D::decide(&history.iter().fold(D::initial(), D::evolve), command)
+    let mut aggregates = Aggregates::default();
+    for event in history {
+        aggregates.apply(event);
+    }
+    command.decide(&aggregates)
 }

@@ -4,7 +4,7 @@ use application::audit::{EventRecord, Range};
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use domain::AGGREGATES;
+use domain::CATEGORIES;
 use eventstore::{EventStore, Filter, Position, Tag};
 use uuid::Uuid;
 
@@ -66,13 +66,12 @@ pub(super) async fn browse(
 
 fn filter(parameters: &Parameters) -> Result<Filter, Problem> {
     let types: Vec<_> = domain::Event::types().map(|known| known.name).collect();
-    let categories: Vec<_> = AGGREGATES.iter().map(|aggregate| aggregate.category).collect();
     let tags = parameters
         .all("tag")
         .map(|tag| Tag::new(tag).map_err(|error| refused("tag", error.to_string())));
     Ok(Filter {
         types: some_of(parameters, "type", &types)?,
-        categories: some_of(parameters, "category", &categories)?,
+        categories: some_of(parameters, "category", CATEGORIES)?,
         tags: tags.collect::<Result<_, _>>()?,
         actor: parameters.one("actor", |actor| Ok::<_, String>(actor.to_owned()))?,
         correlation_id: parameters.one("correlation", id)?,

@@ -3,7 +3,8 @@
 use application::CommandError;
 use application::audit::AuditError;
 use domain::{Rejection, catalog, inventory, ordering};
-use eventstore::AppendError;
+use eventstore::aggregate::LoadError;
+use eventstore::{AppendError, KeyringError};
 
 use super::{Code, Problem};
 
@@ -11,11 +12,21 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Rejected(rejection) => rejection.into(),
-            CommandError::Contended => Self::new(Code::Contended, "Nothing was changed."),
+            CommandError::Contended { .. } => Self::new(Code::Contended, "Nothing was changed."),
             CommandError::Append(error) => error.into(),
-            CommandError::Load(error) => error.into(),
-            CommandError::Undecodable(error) => internal().because(error),
-            CommandError::Encode(error) => internal().because(error),
+            CommandError::Load(LoadError::Database { source, .. }) => source.into(),
+            CommandError::Load(LoadError::Sealed {
+                source: KeyringError::Database { .. }, ..
+            })
+            | CommandError::Seal(KeyringError::Database { .. }) => {
+                Self::new(Code::DatabaseUnavailable, "Nothing was changed.").because(error)
+            }
+            CommandError::Seal(KeyringError::Erased { .. }) => {
+                Self::new(Code::Rejected, "The personal data of this subject is erased.")
+            }
+            CommandError::Load(_) | CommandError::Encode(_) | CommandError::Seal(_) => {
+                internal().because(error)
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::state::{Reached, StateAt, begin, reached, up_to};
+use super::state::{Fold, Reached, StateAt, reached, up_to};
 use super::{AsOf, AuditError, EventRecord};
 
 /// What changed in an aggregate between two moments.
@@ -48,20 +48,20 @@ pub async fn difference(
     (from, to): (AsOf, AsOf),
     most: usize,
 ) -> Result<Difference, AuditError> {
-    let mut fold = begin(stream)?;
+    let mut fold = Fold::of(stream)?;
     let first = reached(store, stream, Some(from)).await?;
     let second = reached(store, stream, Some(to)).await?;
     if first.version > second.version {
         return Err(AuditError::Reversed { from, to });
     }
     let state_at = |reached: Reached, state| StateAt { reached, state };
-    let mut before = fold.state()?;
+    let mut before = fold.to_json()?;
     let (mut told, mut events_left_out) = (Vec::new(), 0);
     let mut events = store.read_stream(stream, up_to(second.version));
     while let Some(event) = events.try_next().await? {
-        fold.apply(&crate::decode(&event)?);
+        fold.apply(&event)?;
         if event.version == first.version {
-            before = fold.state()?;
+            before = fold.to_json()?;
         } else if event.version > first.version {
             if told.len() < most {
                 told.push(event.try_into()?);
@@ -70,7 +70,7 @@ pub async fn difference(
             }
         }
     }
-    let after = fold.state()?;
+    let after = fold.to_json()?;
     let mut changes = Vec::new();
     compare(&mut changes, String::new(), Some(&before), Some(&after));
     Ok(Difference {

@@ -1,8 +1,7 @@
 //! What an aggregate was at a moment.
 
 use chrono::{DateTime, Utc};
-use domain::Aggregate;
-use domain::aggregate::Fold;
+use domain::State;
 use eventstore::{
     Direction, EventStore, Moment, Position, RecordedEvent, StreamId, StreamSlice, StreamVersion,
 };
@@ -75,19 +74,41 @@ pub async fn state(
     stream: &StreamId,
     as_of: Option<AsOf>,
 ) -> Result<StateAt, AuditError> {
-    let mut fold = begin(stream)?;
+    let mut fold = Fold::of(stream)?;
     let reached = reached(store, stream, as_of).await?;
     let mut events = store.read_stream(stream, up_to(reached.version));
     while let Some(event) = events.try_next().await? {
-        fold.apply(&crate::decode(&event)?);
+        fold.apply(&event)?;
     }
-    Ok(StateAt { reached, state: fold.state()? })
+    Ok(StateAt { reached, state: fold.to_json()? })
 }
 
-pub(super) fn begin(stream: &StreamId) -> Result<Box<dyn Fold>, AuditError> {
-    let known: domain::Stream = stream.as_str().parse().map_err(AuditError::NoAggregate)?;
-    // A test sees to it that every category has one.
-    Aggregate::begin(known).ok_or_else(|| AuditError::NoStream(stream.clone()))
+/// The state that the next decision would be made on, event by event.
+pub(super) struct Fold {
+    initial: State,
+    state: Option<State>,
+}
+
+impl Fold {
+    pub(super) fn of(stream: &StreamId) -> Result<Self, AuditError> {
+        let known: domain::Stream = stream.as_str().parse().map_err(AuditError::NoAggregate)?;
+        let initial = State::initial(known);
+        let initial = initial.ok_or_else(|| AuditError::NoStream(stream.clone()))?;
+        Ok(Self { initial, state: None })
+    }
+
+    pub(super) fn apply(&mut self, recorded: &RecordedEvent) -> Result<(), AuditError> {
+        for event in crate::decode(recorded)? {
+            let state = self.state.take().unwrap_or_else(|| self.initial.clone());
+            self.state = Some(state.evolve(&event));
+        }
+        Ok(())
+    }
+
+    /// Null if nothing has happened yet.
+    pub(super) fn to_json(&self) -> Result<Value, serde_json::Error> {
+        self.state.as_ref().map_or(Ok(Value::Null), State::to_json)
+    }
 }
 
 pub(super) fn up_to(version: StreamVersion) -> StreamSlice {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use application::{Command, CommandError, Origin};
-use domain::catalog::{ListProduct, Product};
+use domain::catalog::ListProduct;
 use domain::ids::ProductId;
-use domain::{Decision, Event, Rejection, Stream, decision};
-use eventstore::{AppendError, CommandId, Fingerprint, Metadata, Receipt};
+use domain::{Aggregates, Decision, Event, Rejection, Stream};
+use eventstore::{AppendError, CommandId, Fingerprint, Metadata, Receipt, aggregate};
 use tokio::task::JoinSet;
 
 use crate::support::{World, id, order, origin, product, with_key};
@@ -97,15 +97,17 @@ fn list(command: CommandId, id: ProductId, asked: &str) -> Command {
     let application::catalog::ListProduct { sku, name, price, .. } = product("Mug-1", 0);
     let list = ListProduct { product_id: id, sku, name, price };
     Command {
-        id: command,
-        fingerprint: Fingerprint::of(asked.as_bytes()),
-        metadata: Metadata {
-            actor: "somebody".to_owned(),
-            correlation_id: crate::support::id(),
-            causation_id: None,
-            trace: None,
+        given: aggregate::Command {
+            id: command,
+            fingerprint: Fingerprint::of(asked.as_bytes()),
+            metadata: Metadata {
+                actor: "somebody".to_owned(),
+                correlation_id: crate::support::id(),
+                causation_id: None,
+                trace: None,
+            },
         },
-        decisions: vec![decision::<Product>(list)],
+        decisions: vec![Box::new(list)],
     }
 }
 
@@ -131,7 +133,7 @@ impl Decision for Nothing {
         vec![self.0]
     }
 
-    fn decide(&self, _: &[&Event]) -> Result<Vec<Event>, Rejection> {
+    fn decide(&self, _: &Aggregates) -> Result<Vec<Event>, Rejection> {
         Ok(Vec::new())
     }
 }

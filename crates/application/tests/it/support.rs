@@ -12,7 +12,7 @@ use domain::ids::{OrderId, ProductId};
 use domain::ordering::{RequestedLine, RequestedLines};
 use domain::values::{Money, ProductName, Quantity, Sku, StockLevel};
 use domain::{Event, Message, Policy};
-use eventstore::{EventStore, Filter, Metadata, Position, Receipt, RecordedEvent};
+use eventstore::{AppendError, EventStore, Filter, Metadata, Position, Receipt, RecordedEvent};
 use sqlx::migrate::Migrator;
 use sqlx::{PgConnection, PgPool};
 use testkit::TestDatabase;
@@ -85,7 +85,8 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn of(recorded: &RecordedEvent) -> Self {
-        let message = Message::of(&application::decode(recorded).unwrap()).unwrap();
+        let [event] = application::decode(recorded).unwrap().try_into().unwrap();
+        let message = Message::of(&event).unwrap();
         let message_type = message.payload_type();
         Self {
             id: recorded.id.get(),
@@ -121,13 +122,15 @@ impl Told {
     ) -> Result<(), PolicyError> {
         let mut transaction = world.store.pool().begin().await.unwrap();
         self.react(world, &mut transaction, policy).await?;
-        transaction.commit().await.map_err(CommandError::Load)?;
+        let unconfirmed = |source| AppendError::Unconfirmed { source: Arc::new(source) };
+        let committed = transaction.commit().await.map_err(unconfirmed);
+        committed.map_err(CommandError::Append)?;
         Ok(())
     }
 }
 
 pub(crate) fn decoded(log: &[RecordedEvent]) -> Vec<Event> {
-    log.iter().map(|recorded| application::decode(recorded).unwrap()).collect()
+    log.iter().flat_map(|recorded| application::decode(recorded).unwrap()).collect()
 }
 
 pub(crate) fn id() -> Uuid {

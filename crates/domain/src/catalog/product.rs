@@ -1,12 +1,46 @@
 //! The product aggregate.
 
+use serde::{Deserialize, Serialize};
+
 use super::{CatalogEvent, ProductListed};
 use crate::ids::ProductId;
 use crate::values::{Money, ProductName, Sku};
-use crate::{Decider, Event, Stream};
+use crate::{Aggregate, Aggregates, Decider, Event, State, Stream};
 
-/// Decides on one product.
-pub struct Product;
+/// A product: what it is offered as, once it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Product(Option<ProductListed>);
+
+impl Product {
+    /// What it is offered as.
+    #[must_use]
+    pub const fn offer(&self) -> Option<&ProductListed> {
+        self.0.as_ref()
+    }
+}
+
+impl Aggregate for Product {
+    const CATEGORY: &'static str = super::PRODUCT;
+
+    fn evolve(self, event: &Event) -> Self {
+        match event {
+            Event::Catalog(CatalogEvent::ProductListed(listed)) => Self(Some(listed.clone())),
+            Event::Inventory(_) | Event::Ordering(_) => self,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |listed| listed.sku.as_str().len() + listed.name.as_str().len())
+    }
+
+    fn of(state: &State) -> Option<&Self> {
+        match state {
+            State::Product(product) => Some(product),
+            _ => None,
+        }
+    }
+}
 
 /// Offer a new product.
 #[derive(Debug, Clone)]
@@ -29,33 +63,17 @@ pub enum Rejection {
     AlreadyListed(ProductId),
 }
 
-impl Decider for Product {
-    type Command = ListProduct;
-    /// What it is offered as, once it is.
-    type State = Option<ProductListed>;
+impl Decider for ListProduct {
     type Rejection = Rejection;
 
-    fn streams(command: &ListProduct) -> Vec<Stream> {
-        vec![super::product(command.product_id)]
+    fn streams(&self) -> Vec<Stream> {
+        vec![super::product(self.product_id)]
     }
 
-    fn initial() -> Option<ProductListed> {
-        None
-    }
-
-    fn evolve(listed: Option<ProductListed>, event: &Event) -> Option<ProductListed> {
-        match event {
-            Event::Catalog(CatalogEvent::ProductListed(event)) => Some(event.clone()),
-            Event::Inventory(_) | Event::Ordering(_) => listed,
-        }
-    }
-
-    fn decide(
-        listed: &Option<ProductListed>,
-        command: ListProduct,
-    ) -> Result<Vec<Event>, Rejection> {
-        let ListProduct { product_id, sku, name, price } = command;
-        if listed.is_some() {
+    fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
+        let Self { product_id, sku, name, price } = self.clone();
+        let product: Option<&Product> = aggregates.get(super::product(product_id));
+        if product.and_then(Product::offer).is_some() {
             return Err(Rejection::AlreadyListed(product_id));
         }
         let event = ProductListed { product_id, sku, name, price };
@@ -81,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_listed_product_claims_its_sku_whatever_the_case() {
-        let events = decide::<Product>(&[], mug()).unwrap();
+        let events = decide(&[], &mug()).unwrap();
         let [event] = events.as_slice() else { panic!("one event: {events:?}") };
         assert_eq!(event.stream(), super::super::product(mug().product_id));
         assert_eq!(event.claims()[0].value, "mug-1");
@@ -89,8 +107,8 @@ mod tests {
 
     #[test]
     fn an_id_is_listed_once() {
-        let history = decide::<Product>(&[], mug()).unwrap();
-        let again = decide::<Product>(&history, mug());
+        let history = decide(&[], &mug()).unwrap();
+        let again = decide(&history, &mug());
         assert_eq!(again, Err(Rejection::AlreadyListed(mug().product_id)));
     }
 }

@@ -1,21 +1,64 @@
 //! The reservation aggregate: all of what an order asks for is set aside, or none of it.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-
-use super::stock::available_after;
 use super::{
-    InventoryEvent, Rejection, ReservationMade, ReservationRefused, ReservedLine, Shortage,
-    StockReceived, StockReserved,
+    InventoryEvent, Rejection, ReservationMade, ReservationRefused, ReservedLine, Shortage, Stock,
+    StockReserved,
 };
-use crate::ids::{OrderId, ProductId};
+use crate::ids::OrderId;
 use crate::message::Message;
 use crate::ordering::messages::OrderingMessage;
-use crate::{Decider, Decision, Event, PayloadType, Policy, Stream, decision};
+use crate::{Aggregate, Aggregates, Decider, Decision, Event, PayloadType, Policy, State, Stream};
 
-/// Decides on the reservation of one order, over the stock of all its products.
-pub struct Reservation;
+/// What is set aside for one order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    outcome: Option<Outcome>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Made(Vec<ReservedLine>),
+    Refused(Vec<Shortage>),
+}
+
+impl Aggregate for Reservation {
+    const CATEGORY: &'static str = super::RESERVATION;
+
+    fn evolve(self, event: &Event) -> Self {
+        let outcome = match event {
+            Event::Inventory(InventoryEvent::ReservationMade(event)) => {
+                Some(Outcome::Made(event.lines.clone()))
+            }
+            Event::Inventory(InventoryEvent::ReservationRefused(event)) => {
+                Some(Outcome::Refused(event.shortages.clone()))
+            }
+            Event::Inventory(
+                InventoryEvent::StockReceived(_) | InventoryEvent::StockReserved(_),
+            )
+            | Event::Catalog(_)
+            | Event::Ordering(_) => self.outcome,
+        };
+        Self { outcome }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        match &self.outcome {
+            Some(Outcome::Made(lines)) => size_of_val(lines.as_slice()),
+            Some(Outcome::Refused(shortages)) => size_of_val(shortages.as_slice()),
+            None => 0,
+        }
+    }
+
+    fn of(state: &State) -> Option<&Self> {
+        match state {
+            State::Reservation(reservation) => Some(reservation),
+            _ => None,
+        }
+    }
+}
 
 /// Set aside what an order asks for.
 #[derive(Debug, Clone)]
@@ -26,63 +69,27 @@ pub struct ReserveStock {
     pub lines: Vec<ReservedLine>,
 }
 
-/// What is available, and what this order got before.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct State {
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    available: BTreeMap<ProductId, u64>,
-    outcome: Option<Outcome>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    Made(Vec<ReservedLine>),
-    Refused(Vec<Shortage>),
-}
-
-impl Decider for Reservation {
-    type Command = ReserveStock;
-    type State = State;
+impl Decider for ReserveStock {
     type Rejection = Rejection;
 
-    fn streams(command: &ReserveStock) -> Vec<Stream> {
-        let stocks = command.lines.iter().map(|line| super::stock(line.product_id));
-        std::iter::once(super::reservation(command.order_id)).chain(stocks).collect()
+    /// The stock of each product besides: all of what the order asks for is set aside, or none.
+    fn streams(&self) -> Vec<Stream> {
+        let stocks = self.lines.iter().map(|line| super::stock(line.product_id));
+        std::iter::once(super::reservation(self.order_id)).chain(stocks).collect()
     }
 
-    fn initial() -> State {
-        State::default()
-    }
-
-    fn evolve(mut state: State, event: &Event) -> State {
-        let Event::Inventory(event) = event else { return state };
-        match event {
-            InventoryEvent::StockReceived(StockReceived { product_id, .. })
-            | InventoryEvent::StockReserved(StockReserved { product_id, .. }) => {
-                let available = state.available.entry(*product_id).or_default();
-                *available = available_after(*available, event);
-            }
-            InventoryEvent::ReservationMade(event) => {
-                state.outcome = Some(Outcome::Made(event.lines.clone()));
-            }
-            InventoryEvent::ReservationRefused(event) => {
-                state.outcome = Some(Outcome::Refused(event.shortages.clone()));
-            }
-        }
-        state
-    }
-
-    fn decide(state: &State, command: ReserveStock) -> Result<Vec<Event>, Rejection> {
-        let ReserveStock { order_id, lines } = command;
-        match &state.outcome {
+    fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
+        let Self { order_id, lines } = self.clone();
+        let reservation: Option<&Reservation> = aggregates.get(super::reservation(order_id));
+        match reservation.and_then(|reservation| reservation.outcome.as_ref()) {
             Some(Outcome::Made(made)) if *made != lines => {
                 return Err(Rejection::AlreadyReserved(order_id));
             }
             Some(_) => return Ok(Vec::new()),
             None => {}
         }
-        let shortages: Vec<_> = lines.iter().filter_map(|line| state.shortage(line)).collect();
+        let shortages: Vec<_> =
+            lines.iter().filter_map(|line| shortage(aggregates, line)).collect();
         if !shortages.is_empty() {
             let refused = ReservationRefused { order_id, shortages };
             return Ok(vec![InventoryEvent::from(refused).into()]);
@@ -97,15 +104,13 @@ impl Decider for Reservation {
     }
 }
 
-impl State {
-    fn shortage(&self, line: &ReservedLine) -> Option<Shortage> {
-        let available = self.available.get(&line.product_id).copied().unwrap_or_default();
-        (available < u64::from(line.quantity.get())).then_some(Shortage {
-            product_id: line.product_id,
-            requested: line.quantity,
-            available,
-        })
-    }
+fn shortage(aggregates: &Aggregates, line: &ReservedLine) -> Option<Shortage> {
+    let available = aggregates.get(super::stock(line.product_id)).map_or(0, Stock::available);
+    (available < u64::from(line.quantity.get())).then_some(Shortage {
+        product_id: line.product_id,
+        requested: line.quantity,
+        available,
+    })
 }
 
 /// Every placed order gets its reservation, or the refusal.
@@ -123,7 +128,7 @@ fn react(message: &Message) -> Vec<Box<dyn Decision>> {
                 .iter()
                 .map(|line| ReservedLine { product_id: line.product_id, quantity: line.quantity });
             let command = ReserveStock { order_id: placed.order_id, lines: lines.collect() };
-            vec![decision::<Reservation>(command)]
+            vec![Box::new(command)]
         }
         _ => Vec::new(),
     }

@@ -1,29 +1,62 @@
 //! The stock aggregate: how much of one product is available.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{InventoryEvent, StockReceived};
 use crate::ids::{OrderId, ProductId};
 use crate::values::Quantity;
-use crate::{Decider, Event, Stream};
+use crate::{Aggregate, Aggregates, Decider, Event, State, Stream};
 
-/// Decides on the stock of one product.
-pub struct Stock;
+/// How much of one product there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stock {
+    available: u64,
+}
+
+impl Stock {
+    /// How many are not set aside for an order.
+    #[must_use]
+    pub const fn available(&self) -> u64 {
+        self.available
+    }
+}
+
+impl Aggregate for Stock {
+    const CATEGORY: &'static str = super::STOCK;
+
+    /// Saturates rather than wraps; a history this crate decided never reaches either end.
+    fn evolve(self, event: &Event) -> Self {
+        let available = match event {
+            Event::Inventory(InventoryEvent::StockReceived(event)) => {
+                self.available.saturating_add(u64::from(event.quantity.get()))
+            }
+            Event::Inventory(InventoryEvent::StockReserved(event)) => {
+                self.available.saturating_sub(u64::from(event.quantity.get()))
+            }
+            Event::Inventory(
+                InventoryEvent::ReservationMade(_) | InventoryEvent::ReservationRefused(_),
+            )
+            | Event::Catalog(_)
+            | Event::Ordering(_) => self.available,
+        };
+        Self { available }
+    }
+
+    fn of(state: &State) -> Option<&Self> {
+        match state {
+            State::Stock(stock) => Some(stock),
+            _ => None,
+        }
+    }
+}
 
 /// Take in more of a product.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct ReceiveStock {
     /// The product.
     pub product_id: ProductId,
     /// How many came.
     pub quantity: Quantity,
-}
-
-/// How much of a product there is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct State {
-    /// How many are not set aside for an order.
-    available: u64,
 }
 
 /// Why a command on the inventory was refused.
@@ -34,41 +67,15 @@ pub enum Rejection {
     AlreadyReserved(OrderId),
 }
 
-impl Decider for Stock {
-    type Command = ReceiveStock;
-    type State = State;
+impl Decider for ReceiveStock {
     type Rejection = Rejection;
 
-    fn streams(command: &ReceiveStock) -> Vec<Stream> {
-        vec![super::stock(command.product_id)]
+    fn streams(&self) -> Vec<Stream> {
+        vec![super::stock(self.product_id)]
     }
 
-    fn initial() -> State {
-        State::default()
-    }
-
-    fn evolve(state: State, event: &Event) -> State {
-        let Event::Inventory(event) = event else { return state };
-        State { available: available_after(state.available, event) }
-    }
-
-    fn decide(_: &State, command: ReceiveStock) -> Result<Vec<Event>, Rejection> {
-        let ReceiveStock { product_id, quantity } = command;
+    fn decide(&self, _: &Aggregates) -> Result<Vec<Event>, Rejection> {
+        let Self { product_id, quantity } = *self;
         Ok(vec![InventoryEvent::from(StockReceived { product_id, quantity }).into()])
-    }
-}
-
-/// How many are available after `event`, of `available` before it.
-///
-/// Saturates rather than wraps; a history this crate decided never reaches either end.
-pub(super) fn available_after(available: u64, event: &InventoryEvent) -> u64 {
-    match event {
-        InventoryEvent::StockReceived(event) => {
-            available.saturating_add(u64::from(event.quantity.get()))
-        }
-        InventoryEvent::StockReserved(event) => {
-            available.saturating_sub(u64::from(event.quantity.get()))
-        }
-        InventoryEvent::ReservationMade(_) | InventoryEvent::ReservationRefused(_) => available,
     }
 }

@@ -1,20 +1,12 @@
 //! Placing an order.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 
-use super::{OrderLine, OrderPlaced, OrderingEvent, Rejection, RequestedLines};
-use crate::catalog::{self, CatalogEvent, ProductListed};
-use crate::ids::{OrderId, ProductId};
+use super::{Order, OrderLine, OrderPlaced, OrderingEvent, Rejection, RequestedLines};
+use crate::catalog::{self, Product};
+use crate::ids::OrderId;
 use crate::values::Money;
-use crate::{Decider, Event, Stream};
-
-/// Decides whether an order can be placed, and at what prices.
-///
-/// It reads the products' own streams rather than a read model, so the prices are those of the
-/// very moment of the append.
-pub struct Placement;
+use crate::{Aggregates, Decider, Event, Stream};
 
 /// Ask for products.
 #[derive(Debug, Clone)]
@@ -27,67 +19,43 @@ pub struct PlaceOrder {
     pub placed_at: DateTime<Utc>,
 }
 
-/// What is offered, and whether the order is there already.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct State {
-    offers: BTreeMap<ProductId, ProductListed>,
-    placed: bool,
-}
-
-impl Decider for Placement {
-    type Command = PlaceOrder;
-    type State = State;
+/// It reads the products' own streams rather than a read model, so the prices are those of the
+/// very moment of the append.
+impl Decider for PlaceOrder {
     type Rejection = Rejection;
 
-    fn streams(command: &PlaceOrder) -> Vec<Stream> {
-        let products =
-            command.lines.as_slice().iter().map(|line| catalog::product(line.product_id));
-        std::iter::once(super::order(command.order_id)).chain(products).collect()
+    fn streams(&self) -> Vec<Stream> {
+        let products = self.lines.as_slice().iter().map(|line| catalog::product(line.product_id));
+        std::iter::once(super::order(self.order_id)).chain(products).collect()
     }
 
-    fn initial() -> State {
-        State::default()
-    }
-
-    fn evolve(mut state: State, event: &Event) -> State {
-        match event {
-            Event::Catalog(CatalogEvent::ProductListed(listed)) => {
-                state.offers.insert(listed.product_id, listed.clone());
-            }
-            Event::Ordering(OrderingEvent::OrderPlaced(_)) => state.placed = true,
-            _ => {}
-        }
-        state
-    }
-
-    fn decide(state: &State, command: PlaceOrder) -> Result<Vec<Event>, Rejection> {
-        let PlaceOrder { order_id, lines, placed_at } = command;
-        if state.placed {
+    fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
+        let Self { order_id, placed_at, .. } = *self;
+        if aggregates.get(super::order(order_id)).is_some_and(Order::is_placed) {
             return Err(Rejection::AlreadyPlaced(order_id));
         }
-        let lines = state.price(&lines)?;
+        let lines = price(aggregates, &self.lines)?;
         let total = total(&lines)?;
         let placed = OrderPlaced { order_id, lines, total, placed_at };
         Ok(vec![OrderingEvent::from(placed).into()])
     }
 }
 
-impl State {
-    fn price(&self, lines: &RequestedLines) -> Result<Vec<OrderLine>, Rejection> {
-        let priced = lines.as_slice().iter().enumerate().map(|(line, requested)| {
-            let product_id = requested.product_id;
-            let offer = self.offers.get(&product_id);
-            let offer = offer.ok_or(Rejection::UnknownProduct { line, product_id })?;
-            Ok(OrderLine {
-                product_id,
-                sku: offer.sku.clone(),
-                name: offer.name.clone(),
-                quantity: requested.quantity,
-                unit_price: offer.price,
-            })
-        });
-        priced.collect()
-    }
+fn price(aggregates: &Aggregates, lines: &RequestedLines) -> Result<Vec<OrderLine>, Rejection> {
+    let priced = lines.as_slice().iter().enumerate().map(|(line, requested)| {
+        let product_id = requested.product_id;
+        let product: Option<&Product> = aggregates.get(catalog::product(product_id));
+        let offer = product.and_then(Product::offer);
+        let offer = offer.ok_or(Rejection::UnknownProduct { line, product_id })?;
+        Ok(OrderLine {
+            product_id,
+            sku: offer.sku.clone(),
+            name: offer.name.clone(),
+            quantity: requested.quantity,
+            unit_price: offer.price,
+        })
+    });
+    priced.collect()
 }
 
 fn total(lines: &[OrderLine]) -> Result<Money, Rejection> {
@@ -113,6 +81,8 @@ mod tests {
 
     use super::super::RequestedLine;
     use super::*;
+    use crate::catalog::{CatalogEvent, ProductListed};
+    use crate::ids::ProductId;
     use crate::testing::decide;
     use crate::values::{ProductName, Quantity, Sku};
 
@@ -145,7 +115,7 @@ mod tests {
     #[test]
     fn the_total_is_the_sum_of_the_offers_of_that_moment() {
         let history = [offer(1, 500, "EUR"), offer(2, 50, "EUR")];
-        let events = decide::<Placement>(&history, order(&[(1, 2), (2, 3)])).unwrap();
+        let events = decide(&history, &order(&[(1, 2), (2, 3)])).unwrap();
         let [Event::Ordering(OrderingEvent::OrderPlaced(placed))] = events.as_slice() else {
             panic!("one placement: {events:?}")
         };
@@ -155,28 +125,28 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_cannot_be_ordered() {
-        let outcome = decide::<Placement>(&[offer(1, 500, "EUR")], order(&[(1, 1), (2, 1)]));
+        let outcome = decide(&[offer(1, 500, "EUR")], &order(&[(1, 1), (2, 1)]));
         assert_eq!(outcome, Err(Rejection::UnknownProduct { line: 1, product_id: product(2) }));
     }
 
     #[test]
     fn an_order_has_one_currency() {
         let history = [offer(1, 500, "EUR"), offer(2, 50, "CHF")];
-        let outcome = decide::<Placement>(&history, order(&[(1, 1), (2, 1)]));
+        let outcome = decide(&history, &order(&[(1, 1), (2, 1)]));
         assert_eq!(outcome, Err(Rejection::MixedCurrencies { line: 1, product_id: product(2) }));
     }
 
     #[test]
     fn a_total_that_cannot_be_counted_is_refused() {
-        let outcome = decide::<Placement>(&[offer(1, i64::MAX, "EUR")], order(&[(1, 2)]));
+        let outcome = decide(&[offer(1, i64::MAX, "EUR")], &order(&[(1, 2)]));
         assert_eq!(outcome, Err(Rejection::TotalTooLarge));
     }
 
     #[test]
     fn an_order_is_placed_once() {
         let mut history = vec![offer(1, 500, "EUR")];
-        history.extend(decide::<Placement>(&history, order(&[(1, 1)])).unwrap());
-        let again = decide::<Placement>(&history, order(&[(1, 1)]));
+        history.extend(decide(&history, &order(&[(1, 1)])).unwrap());
+        let again = decide(&history, &order(&[(1, 1)]));
         assert_eq!(again, Err(Rejection::AlreadyPlaced(order(&[(1, 1)]).order_id)));
     }
 }

@@ -1,14 +1,9 @@
 //! Settling an order: confirmed or rejected, once.
 
-use serde::Serialize;
-
-use super::{OrderConfirmed, OrderPlaced, OrderRejected, OrderingEvent, Rejection, Shortage};
+use super::{Order, OrderConfirmed, OrderRejected, OrderingEvent, Rejection, Shortage, Status};
 use crate::ids::OrderId;
 use crate::inventory::messages::InventoryMessage;
-use crate::{Decider, Decision, Event, Message, PayloadType, Policy, Stream, decision};
-
-/// Decides what becomes of a placed order.
-pub struct Settlement;
+use crate::{Aggregates, Decider, Decision, Event, Message, PayloadType, Policy, Stream};
 
 /// Close an order with a verdict.
 #[derive(Debug, Clone)]
@@ -28,62 +23,17 @@ pub enum Verdict {
     Rejected(Vec<Shortage>),
 }
 
-/// An order, and where it stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct State {
-    status: Status,
-    placed: Option<OrderPlaced>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    shortages: Vec<Shortage>,
-}
-
-/// Where an order stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    /// It was never placed.
-    #[default]
-    Absent,
-    /// It waits for its verdict.
-    Placed,
-    /// It has been confirmed.
-    Confirmed,
-    /// It has been rejected.
-    Rejected,
-}
-
-impl Decider for Settlement {
-    type Command = SettleOrder;
-    type State = State;
+impl Decider for SettleOrder {
     type Rejection = Rejection;
 
-    fn streams(command: &SettleOrder) -> Vec<Stream> {
-        vec![super::order(command.order_id)]
+    fn streams(&self) -> Vec<Stream> {
+        vec![super::order(self.order_id)]
     }
 
-    fn initial() -> State {
-        State::default()
-    }
-
-    fn evolve(mut state: State, event: &Event) -> State {
-        match event {
-            Event::Ordering(OrderingEvent::OrderPlaced(placed)) => {
-                state.status = Status::Placed;
-                state.placed = Some(placed.clone());
-            }
-            Event::Ordering(OrderingEvent::OrderConfirmed(_)) => state.status = Status::Confirmed,
-            Event::Ordering(OrderingEvent::OrderRejected(rejected)) => {
-                state.status = Status::Rejected;
-                state.shortages.clone_from(&rejected.shortages);
-            }
-            Event::Catalog(_) | Event::Inventory(_) => {}
-        }
-        state
-    }
-
-    fn decide(state: &State, command: SettleOrder) -> Result<Vec<Event>, Rejection> {
-        let SettleOrder { order_id, verdict } = command;
-        match (state.status, verdict) {
+    fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
+        let Self { order_id, verdict } = self.clone();
+        let status = aggregates.get(super::order(order_id)).map_or(Status::Absent, Order::status);
+        match (status, verdict) {
             (Status::Absent, _) => Err(Rejection::NotPlaced(order_id)),
             (Status::Placed, Verdict::Confirmed) => {
                 Ok(vec![OrderingEvent::from(OrderConfirmed { order_id }).into()])
@@ -127,13 +77,14 @@ fn react(message: &Message) -> Vec<Box<dyn Decision>> {
             SettleOrder { order_id: refused.order_id, verdict }
         }
     };
-    vec![decision::<Settlement>(command)]
+    vec![Box::new(command)]
 }
 
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
 
+    use super::super::OrderPlaced;
     use super::*;
     use crate::testing::decide;
     use crate::values::Money;
@@ -163,17 +114,17 @@ mod tests {
             (Verdict::Rejected(Vec::new()), Verdict::Confirmed),
         ] {
             let mut history = vec![placed()];
-            history.extend(decide::<Settlement>(&history, settle(first.clone())).unwrap());
+            history.extend(decide(&history, &settle(first.clone())).unwrap());
             assert_eq!(history.len(), 2);
-            assert_eq!(decide::<Settlement>(&history, settle(first)), Ok(Vec::new()));
-            let refused = decide::<Settlement>(&history, settle(other));
+            assert_eq!(decide(&history, &settle(first)), Ok(Vec::new()));
+            let refused = decide(&history, &settle(other));
             assert_eq!(refused, Err(Rejection::AlreadySettled(id())));
         }
     }
 
     #[test]
     fn what_was_never_placed_cannot_be_settled() {
-        let outcome = decide::<Settlement>(&[], settle(Verdict::Confirmed));
+        let outcome = decide(&[], &settle(Verdict::Confirmed));
         assert_eq!(outcome, Err(Rejection::NotPlaced(id())));
     }
 }

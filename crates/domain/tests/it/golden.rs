@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use domain::{Event, Message, PayloadType};
+use domain::{Event, Message, PayloadType, STATE_VERSION, State};
 use serde_json::Value;
 
 fn folder(kind: &str) -> PathBuf {
@@ -44,6 +44,29 @@ fn every_stored_event_can_be_read() {
 #[test]
 fn every_public_message_keeps_its_shape() {
     check("messages", Message::types(), Message::decode, |message| message.encode().unwrap());
+}
+
+/// What is kept in snapshots: a state of the same version must be read as what it was.
+#[test]
+fn every_state_keeps_its_shape_or_has_another_version() {
+    let states = folder(&format!("states.v{STATE_VERSION}"));
+    for payload_type in Event::types() {
+        let event = folder("events").join(format!("{payload_type}.json"));
+        let event = std::fs::read_to_string(event).unwrap();
+        let event = Event::decode(payload_type.name, payload_type.version, &event).unwrap();
+        let state = State::initial(event.stream()).unwrap().evolve(&event);
+        let file = states.join(format!("{payload_type}.json"));
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| {
+            panic!("the state after {payload_type} needs a golden file {}: {error}", file.display())
+        });
+        let golden: Value = serde_json::from_str(&text).unwrap();
+        let written = serde_json::to_value(&state).unwrap();
+        assert_eq!(
+            golden, written,
+            "after {payload_type}; if it must differ, raise `STATE_VERSION`"
+        );
+        assert_eq!(serde_json::from_value::<State>(golden).unwrap(), state);
+    }
 }
 
 #[test]

@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 
 use domain::ids::{OrderId, ProductId};
-use domain::inventory::{
-    InventoryEvent, ReceiveStock, Reservation, ReserveStock, ReservedLine, Stock,
-};
+use domain::inventory::{InventoryEvent, ReceiveStock, ReserveStock, ReservedLine};
 use domain::values::Quantity;
-use domain::{Decision, Event, decision};
+use domain::{Aggregates, Decision, Event};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -33,11 +31,11 @@ fn product(number: u128) -> ProductId {
 
 fn bind(step: &Step) -> Box<dyn Decision> {
     match step {
-        Step::Receive { product: number, quantity } => decision::<Stock>(ReceiveStock {
+        Step::Receive { product: number, quantity } => Box::new(ReceiveStock {
             product_id: product(*number),
             quantity: Quantity::try_from(*quantity).unwrap(),
         }),
-        Step::Order { order, lines } => decision::<Reservation>(ReserveStock {
+        Step::Order { order, lines } => Box::new(ReserveStock {
             order_id: OrderId::new(Uuid::from_u128(*order)),
             lines: lines
                 .iter()
@@ -58,9 +56,12 @@ proptest! {
         for step in &steps {
             let decision = bind(step);
             let streams = decision.streams();
-            let history: Vec<_> =
-                log.iter().filter(|event| streams.contains(&event.stream())).collect();
-            let Ok(events) = decision.decide(&history) else { continue };
+            let mut aggregates = Aggregates::default();
+            let named = log.iter().filter(|event| streams.contains(&event.stream()));
+            for event in named {
+                aggregates.apply(event);
+            }
+            let Ok(events) = decision.decide(&aggregates) else { continue };
             prop_assert!(events.iter().all(|event| streams.contains(&event.stream())));
             let mut made = None;
             let mut set_aside = 0;
@@ -98,7 +99,7 @@ proptest! {
     #[test]
     fn every_event_is_written_and_read_without_loss(steps in steps()) {
         for step in &steps {
-            for event in bind(step).decide(&[]).unwrap_or_default() {
+            for event in bind(step).decide(&Aggregates::default()).unwrap_or_default() {
                 let known = event.payload_type();
                 let text = event.encode().unwrap();
                 prop_assert_eq!(Event::decode(known.name, known.version, &text).unwrap(), event);

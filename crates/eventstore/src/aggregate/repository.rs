@@ -9,9 +9,7 @@ use sqlx::PgConnection;
 use super::cache::{Cache, Slot};
 use super::decide::Held;
 use super::loader::Loader;
-use super::{
-    Aggregate, Command, Decided, ExecuteError, LoadError, Loaded, States, snapshot,
-};
+use super::{Aggregate, Command, Decided, ExecuteError, LoadError, Loaded, States, snapshot};
 use crate::answer::within;
 use crate::evolution::Evolution;
 use crate::{
@@ -164,9 +162,8 @@ impl<A: Aggregate> Repository<A> {
         decide: impl Fn(&States<'_, A>) -> Result<Decided<A::Event>, E>,
     ) -> Result<Receipt, ExecuteError<E>> {
         let (id, fingerprint) = (command.id, command.fingerprint);
-        let is_missing = |slot: &Slot<A>| {
-            !slot.as_ref().is_some_and(|loaded| self.loader.holds(loaded))
-        };
+        let is_missing =
+            |slot: &Slot<A>| !slot.as_ref().is_some_and(|loaded| self.loader.holds(loaded));
         let mut is_fresh = slots.values().all(is_missing);
         self.renew(slots, is_missing).await?;
         let mut contended = None;
@@ -201,7 +198,9 @@ impl<A: Aggregate> Repository<A> {
                     is_fresh = true;
                 }
                 Err(error @ AppendError::Unconfirmed { .. }) => {
-                    slots.values_mut().for_each(|slot| **slot = None);
+                    for slot in slots.values_mut() {
+                        **slot = None;
+                    }
                     let known = self.store().repeated(id, fingerprint).await;
                     return known.ok().flatten().ok_or(ExecuteError::Append(error));
                 }
@@ -260,9 +259,9 @@ impl<A: Aggregate> Repository<A> {
 
     /// Takes a snapshot in the background; nothing depends on it.
     fn keep(&self, id: StreamId, loaded: Loaded<A>) {
-        let loader = self.loader.clone();
+        let by = self.loader.clone();
         tokio::spawn(async move {
-            if let Err(error) = snapshot::keep(&loader, &id, &loaded).await {
+            if let Err(error) = snapshot::keep(&by, &id, &loaded).await {
                 tracing::warn!(stream.id = %id, error = %error, "a snapshot was not kept");
             }
         });
@@ -274,23 +273,21 @@ impl<A: Aggregate> Repository<A> {
         slots: &mut BTreeMap<StreamId, Slot<A>>,
         wanted: impl Fn(&Slot<A>) -> bool,
     ) -> Result<(), LoadError> {
-        let mut connection = None;
-        for (id, slot) in slots.iter_mut().filter(|(_, slot)| wanted(slot)) {
-            let connection = match &mut connection {
-                Some(connection) => connection,
-                None => {
-                    let acquired = within(self.store().pool().acquire()).await;
-                    connection.insert(acquired.map_err(|error| unreachable_database(id, error))?)
-                }
-            };
+        let wanted: Vec<_> = slots.iter_mut().filter(|(_, slot)| wanted(slot)).collect();
+        let Some((first, _)) = wanted.first() else { return Ok(()) };
+        let connection = within(self.store().pool().acquire()).await;
+        let mut connection = connection.map_err(|error| unreachable_database(first, error))?;
+        for (id, slot) in wanted {
             let known = slot.take();
-            **slot = Some(self.loader.load(connection, id, known).await?);
+            **slot = Some(self.loader.load(&mut connection, id, known).await?);
         }
         Ok(())
     }
 
     fn settle(&self, slots: &BTreeMap<StreamId, Slot<A>>) {
-        slots.iter().for_each(|(id, slot)| self.cache.settle(id, slot));
+        for (id, slot) in slots {
+            self.cache.settle(id, slot);
+        }
     }
 
     /// About how many bytes the states in memory take.

@@ -9,7 +9,7 @@ use crate::{PersonalError, Place, Position, StreamId, StreamVersion};
 
 /// The snapshot of `id`, if there is one that today's code can read.
 pub(super) async fn find<A: Aggregate>(
-    loader: &Loader,
+    by: &Loader,
     connection: &mut PgConnection,
     id: &StreamId,
 ) -> Result<Option<Loaded<A>>, LoadError> {
@@ -29,7 +29,7 @@ pub(super) async fn find<A: Aggregate>(
     let found = found.map_err(|source| LoadError::Database { stream: id.clone(), source })?;
     let Some(row) = found else { return Ok(None) };
     let read = || serde_json::from_str(&row.state);
-    let read = match &loader.keyring {
+    let read = match &by.keyring {
         None => read().map_err(PersonalError::Codec),
         Some(keyring) => keyring.open(&place(id), read).await,
     };
@@ -56,12 +56,12 @@ fn place(id: &StreamId) -> Place {
 
 /// Keeps `loaded` as the snapshot of `id`, unless a later one is there.
 pub(super) async fn keep<A: Aggregate>(
-    loader: &Loader,
+    by: &Loader,
     id: &StreamId,
     loaded: &Loaded<A>,
 ) -> Result<(), KeepError> {
     let write = || serde_json::to_string(&loaded.state);
-    let state = match &loader.keyring {
+    let state = match &by.keyring {
         None => write().map_err(PersonalError::Codec)?,
         Some(keyring) => keyring.seal(&place(id), write).await?,
     };
@@ -80,7 +80,7 @@ pub(super) async fn keep<A: Aggregate>(
         loaded.position.get(),
         state,
     );
-    within(kept.execute(loader.store.pool())).await?;
+    within(kept.execute(by.store.pool())).await?;
     Ok(())
 }
 

@@ -55,7 +55,8 @@ async fn transfers_that_cross_each_other_lose_no_cent() {
             let mut made = 0;
             for round in 0..EACH {
                 // Each names the same accounts in another order: nobody waits in a circle.
-                let (from, to) = (&ids[(task + round) % 3], &ids[(task + round + 1 + task % 2) % 3]);
+                let (from, to) =
+                    (&ids[(task + round) % 3], &ids[(task + round + 1 + task % 2) % 3]);
                 let named = [from.clone(), to.clone()];
                 let once = command();
                 loop {
@@ -119,10 +120,8 @@ async fn claims_are_taken_and_moved_with_the_decision() {
     let (first, second) = (stream("first"), stream("second"));
     let claim = |of: &StreamId| Claim::new("bank.name", "savings", of.clone());
     let named = [first.clone(), second.clone()];
-    let open = |of: &StreamId| Decided {
-        claims: vec![claim(of)],
-        ..Decided::on(of, Account::deposit(1))
-    };
+    let open =
+        |of: &StreamId| Decided { claims: vec![claim(of)], ..Decided::on(of, Account::deposit(1)) };
     let execute = async |decided: Decided<AccountEvent>| {
         let decide = |_: &States<'_, Account>| Ok::<_, Overdrawn>(decided.clone());
         accounts.execute_over(&named, &command(), decide).await

@@ -44,7 +44,8 @@ impl History {
     pub(crate) async fn tell(&mut self, world: &World, count: u16) -> usize {
         let messages = world.store.read_outbox(self.told, count).await.unwrap();
         for OutboxMessage { event: recorded, .. } in &messages {
-            let message = Message::of(&application::decode(recorded).unwrap()).unwrap();
+            let [event] = application::decode(recorded).unwrap().try_into().unwrap();
+            let message = Message::of(&event).unwrap();
             let message_type = message.payload_type();
             for policy in POLICIES.iter().filter(|policy| policy.reads.contains(&message_type)) {
                 let mut transaction = world.store.pool().begin().await.unwrap();

@@ -58,7 +58,10 @@ async fn applied(world: &World, projection: &Projection, cuts: &[usize]) -> Vec<
         .unwrap()
         .events
         .into_iter()
-        .map(|recorded| Entry { event: application::decode(&recorded).unwrap(), recorded })
+        .map(|recorded| {
+            let [event] = application::decode(&recorded).unwrap().try_into().unwrap();
+            Entry { event, recorded }
+        })
         .collect();
     let mut cuts = cuts.iter().cycle();
     while !entries.is_empty() {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use application::audit::Range;
-use domain::AGGREGATES;
+use domain::CATEGORIES;
 use eventstore::archive::{Earlier, Export, Scope};
 use eventstore::{EventStore, Filter, Position, Tag};
 use indicatif::ProgressBar;
@@ -37,9 +37,8 @@ pub(super) async fn export(store: EventStore, request: cli::Export) -> anyhow::R
 async fn scope(store: &EventStore, request: &cli::Export) -> anyhow::Result<Scope> {
     let cli::Export { types, categories, tags, .. } = request;
     known_types(types)?;
-    let known: Vec<_> = AGGREGATES.iter().map(|aggregate| aggregate.category).collect();
-    if let Some(unknown) = categories.iter().find(|name| !known.contains(&name.as_str())) {
-        bail!("no category is called {unknown:?}; there are: {}", known.join(", "));
+    if let Some(unknown) = categories.iter().find(|name| !CATEGORIES.contains(&name.as_str())) {
+        bail!("no category is called {unknown:?}; there are: {}", CATEGORIES.join(", "));
     }
     let tags = tags.iter().map(|tag| Tag::new(tag.as_str()));
     let some = |names: &[String]| Some(names.to_vec()).filter(|names| !names.is_empty());

@@ -1,0 +1,55 @@
+//! The domain's aggregates and events, as the event store's repository works with them.
+
+use domain::{Event, STATE_VERSION, State};
+use eventstore::EventType;
+use eventstore::aggregate::{Aggregate, CodecError, DomainEvent, SnapshotPolicy};
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+
+/// An aggregate of any kind; nothing before anything has happened to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct AnyAggregate(pub(crate) Option<State>);
+
+impl Aggregate for AnyAggregate {
+    type Event = AnyEvent;
+
+    /// A hundred events are read in about a millisecond.
+    const SNAPSHOTS: SnapshotPolicy = SnapshotPolicy::every(100, STATE_VERSION);
+
+    fn initial() -> Self {
+        Self(None)
+    }
+
+    fn evolve(self, AnyEvent(event): &AnyEvent) -> Self {
+        let state = self.0.or_else(|| State::initial(event.stream()));
+        Self(state.map(|state| state.evolve(event)))
+    }
+
+    fn weight_bytes(&self) -> usize {
+        size_of::<Self>() + self.0.as_ref().map_or(0, State::heap_bytes)
+    }
+}
+
+/// An event of any context.
+#[derive(Debug, Clone)]
+pub(crate) struct AnyEvent(pub(crate) Event);
+
+impl DomainEvent for AnyEvent {
+    fn event_type(&self) -> EventType {
+        codec::event_type(self.0.payload_type())
+    }
+
+    fn encode(&self) -> Result<String, CodecError> {
+        Ok(self.0.encode()?)
+    }
+
+    fn decode(event_type: &EventType, payload: &str) -> Result<Self, CodecError> {
+        Ok(Self(Event::decode(&event_type.name, event_type.schema_version, payload)?))
+    }
+
+    fn subject(&self) -> Option<String> {
+        codec::subject(&self.0)
+    }
+}
