@@ -19,6 +19,7 @@ mod error;
 mod loader;
 mod repository;
 mod snapshot;
+mod transaction;
 
 use std::error::Error;
 

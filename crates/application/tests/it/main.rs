@@ -9,3 +9,4 @@ mod idempotence;
 mod ordering;
 mod oversell;
 mod policies;
+mod snapshots;

@@ -34,9 +34,9 @@ impl Default for Settings {
 /// Aggregates of one kind, or of a kind that is a sum of all kinds. Clones share the states in
 /// memory.
 pub struct Repository<A: Aggregate> {
-    loader: Loader,
+    pub(super) loader: Loader,
     settings: Settings,
-    cache: Arc<Cache<A>>,
+    pub(super) cache: Arc<Cache<A>>,
 }
 
 impl<A: Aggregate> Repository<A> {
@@ -111,50 +111,6 @@ impl<A: Aggregate> Repository<A> {
         receipt
     }
 
-    /// Decides over several streams and appends once, inside the caller's transaction, with the
-    /// cost of [`EventStore::append_in`].
-    ///
-    /// # Errors
-    /// As [`Repository::execute`]; a conflict is [`AppendError::Conflict`], and the caller begins
-    /// its transaction again.
-    pub async fn execute_in<E>(
-        &self,
-        connection: &mut PgConnection,
-        ids: &[StreamId],
-        command: &Command,
-        decide: impl Fn(&States<'_, A>) -> Result<Decided<A::Event>, E>,
-    ) -> Result<Receipt, ExecuteError<E>> {
-        let mut loaded = BTreeMap::new();
-        for id in ids {
-            let known = self.committed(id).await;
-            loaded.insert(id.clone(), self.loader.load(connection, id, known).await?);
-        }
-        let decided = match decide(&States(Held::OfTransaction(&loaded))) {
-            Ok(decided) => decided,
-            Err(rejection) => {
-                let Command { id, fingerprint, .. } = *command;
-                let known = EventStore::repeated_in(connection, id, fingerprint).await;
-                let known = known.map_err(ExecuteError::Append)?;
-                return known.ok_or(ExecuteError::Rejected(rejection));
-            }
-        };
-        let versions = loaded.iter().map(|(id, loaded)| (id, loaded.version));
-        let append = self.append(command, versions, &decided).await?;
-        self.store().append_in(connection, &append).await.map_err(ExecuteError::Append)
-    }
-
-    /// A state of the stream `id` that is no secret of a transaction, if one is at hand: nobody
-    /// waits for it, because who has it may wait for the caller's transaction.
-    async fn committed(&self, id: &StreamId) -> Option<Loaded<A>> {
-        let mut slot = self.cache.try_lock(id)?;
-        if slot.is_none() {
-            let mut connection = self.store().pool().try_acquire()?;
-            *slot = self.loader.load(&mut connection, id, None).await.ok();
-            self.cache.settle(id, &slot);
-        }
-        slot.clone()
-    }
-
     async fn execute_on<E>(
         &self,
         slots: &mut BTreeMap<StreamId, Slot<A>>,
@@ -183,7 +139,7 @@ impl<A: Aggregate> Repository<A> {
                 }
             };
             let versions = slots.iter().map(|(id, slot)| (id, version(slot)));
-            let append = self.append(command, versions, &decided).await?;
+            let append = self.request(command, versions, &decided).await?;
             match self.store().append(append).await {
                 Ok(receipt) => {
                     self.take_effect(slots, &receipt, &decided);
@@ -215,7 +171,7 @@ impl<A: Aggregate> Repository<A> {
         }
     }
 
-    async fn append<'a, E>(
+    pub(super) async fn request<'a, E>(
         &self,
         command: &Command,
         versions: impl Iterator<Item = (&'a StreamId, StreamVersion)>,
@@ -247,19 +203,20 @@ impl<A: Aggregate> Repository<A> {
             let state = events.fold(loaded.state, |state, (_, event)| state.evolve(event));
             let mut loaded =
                 Loaded { state, version: *version, position: receipt.position, ..loaded };
-            let policy = A::SNAPSHOTS;
-            let since = loaded.version.get() - loaded.snapshot.get();
-            if policy.every_events > 0 && since >= policy.every_events {
-                loaded.snapshot = loaded.version;
-                self.keep(id.clone(), loaded.clone());
-            }
+            self.keep_if_due(id, &mut loaded);
             **slot = Some(loaded);
         }
     }
 
-    /// Takes a snapshot in the background; nothing depends on it.
-    fn keep(&self, id: StreamId, loaded: Loaded<A>) {
-        let by = self.loader.clone();
+    /// Takes a snapshot if there were enough events since the last one, in the background; nothing
+    /// depends on it.
+    fn keep_if_due(&self, id: &StreamId, loaded: &mut Loaded<A>) {
+        let every = A::SNAPSHOTS.every_events;
+        if every == 0 || loaded.version.get() - loaded.snapshot.get() < every {
+            return;
+        }
+        loaded.snapshot = loaded.version;
+        let (by, id, loaded) = (self.loader.clone(), id.clone(), loaded.clone());
         tokio::spawn(async move {
             if let Err(error) = snapshot::keep(&by, &id, &loaded).await {
                 tracing::warn!(stream.id = %id, error = %error, "a snapshot was not kept");
@@ -277,14 +234,23 @@ impl<A: Aggregate> Repository<A> {
         let Some((first, _)) = wanted.first() else { return Ok(()) };
         let connection = within(self.store().pool().acquire()).await;
         let mut connection = connection.map_err(|error| unreachable_database(first, error))?;
-        for (id, slot) in wanted {
-            let known = slot.take();
-            **slot = Some(self.loader.load(&mut connection, id, known).await?);
+        self.renew_on(&mut connection, wanted.into_iter()).await
+    }
+
+    pub(super) async fn renew_on<'s>(
+        &self,
+        connection: &mut PgConnection,
+        slots: impl Iterator<Item = (&'s StreamId, &'s mut Slot<A>)>,
+    ) -> Result<(), LoadError> {
+        for (id, slot) in slots {
+            let mut loaded = self.loader.load(connection, id, slot.take()).await?;
+            self.keep_if_due(id, &mut loaded);
+            **slot = Some(loaded);
         }
         Ok(())
     }
 
-    fn settle(&self, slots: &BTreeMap<StreamId, Slot<A>>) {
+    pub(super) fn settle(&self, slots: &BTreeMap<StreamId, Slot<A>>) {
         for (id, slot) in slots {
             self.cache.settle(id, slot);
         }

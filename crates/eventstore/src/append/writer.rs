@@ -12,11 +12,15 @@
 //! A caller that goes away (its future is dropped) changes nothing: what it asked for is in the
 //! queue and is appended or refused like any other.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
 
 use super::batch::Batch;
 use super::line::{Line, Reached};
@@ -68,7 +72,7 @@ impl Writer {
             is_closed: false,
             waiting: Vec::new(),
             lines: vec![Line::to(pool.clone()), Line::to(pool)],
-            in_flight: JoinSet::new(),
+            in_flight: FuturesUnordered::new(),
             youngest: Batch::default(),
             partitions,
         };
@@ -85,6 +89,9 @@ impl Writer {
     }
 }
 
+/// A line and how far it came, unless its code panicked.
+type Written = Result<(Line, Reached), Box<dyn Any + Send>>;
+
 /// Makes batches of what waits, and sends them.
 struct Coordinator {
     pool: PgPool,
@@ -93,7 +100,8 @@ struct Coordinator {
     waiting: Vec<Request>,
     /// Those that are not writing; the last one was used last.
     lines: Vec<Line>,
-    in_flight: JoinSet<(Line, Reached)>,
+    /// Polled by this task: to wake another one for each batch would take longer than its answers.
+    in_flight: FuturesUnordered<BoxFuture<'static, Written>>,
     /// What the batch that was sent last names and writes, if it is in flight.
     youngest: Batch,
     partitions: Partitions,
@@ -119,14 +127,15 @@ impl Coordinator {
                 && (self.in_flight.is_empty() || self.is_overlapping());
             tokio::select! {
                 biased;
-                Some(done) = self.in_flight.join_next() => match done {
-                    Ok((line, reached)) => self.finish(line, reached).await,
-                    // Who waits for it is told that the store is closed.
-                    Err(error) => {
-                        tracing::error!(%error, "a batch was not written to its end");
+                Some(written) = self.in_flight.next() => {
+                    if let Ok((line, reached)) = written {
+                        self.finish(line, reached).await;
+                    } else {
+                        // Who waits for it is told that the store is closed.
+                        tracing::error!("a batch was not written to its end");
                         self.lines.push(Line::to(self.pool.clone()));
                     }
-                },
+                }
                 taken = self.requests.recv_many(&mut self.waiting, MAX_BATCH), if is_listening => {
                     self.is_closed = taken == 0;
                 }
@@ -165,7 +174,7 @@ impl Coordinator {
         }
         let Some(line) = self.lines.pop() else { return false };
         self.youngest = batch;
-        self.in_flight.spawn(line.write(requests));
+        self.in_flight.push(AssertUnwindSafe(line.write(requests)).catch_unwind().boxed());
         true
     }
 

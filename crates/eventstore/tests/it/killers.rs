@@ -126,6 +126,14 @@ async fn an_append_whose_connection_is_cut_anywhere_is_there_or_not_and_its_comm
     let store = EventStore::open(pool).await.unwrap();
     let (mut written, mut unconfirmed) = (0, 0);
     for round in 0..80 {
+        if round % 2 == 0 {
+            // A connection that is in use will be cut, not one that is looked at first.
+            line.cut_after(u64::MAX);
+            append(&store, to(&format!("before-{round}"), exactly(0), 1)).await.unwrap();
+            written += 1;
+        } else {
+            line.cut();
+        }
         // A byte more or two each time: in the greeting, in the description, in the answer, behind it.
         line.cut_after(u64::try_from(round * 3).unwrap());
         let command = to(&format!("s-{round}"), exactly(0), 2);
