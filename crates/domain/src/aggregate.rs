@@ -25,7 +25,10 @@ pub trait Aggregate: Clone + Default {
     fn heap_bytes(&self) -> usize {
         0
     }
+}
 
+/// An [`Aggregate`] that [`State`] has a line for.
+pub trait Kind: Aggregate {
     /// It, if `state` is of this kind.
     fn of(state: &State) -> Option<&Self>;
 }
@@ -42,6 +45,17 @@ macro_rules! aggregates {
         pub enum State {
             $($(#[$doc])* $kind($kind),)+
         }
+
+        $(
+            impl Kind for $kind {
+                fn of(state: &State) -> Option<&Self> {
+                    match state {
+                        State::$kind(aggregate) => Some(aggregate),
+                        _ => None,
+                    }
+                }
+            }
+        )+
 
         /// Every category of streams there is.
         pub const CATEGORIES: &[&str] = &[$(<$kind as Aggregate>::CATEGORY,)+];
@@ -109,7 +123,7 @@ impl Aggregates {
 
     /// The aggregate of `stream`; nothing if nothing has happened to it.
     #[must_use]
-    pub fn get<A: Aggregate>(&self, stream: Stream) -> Option<&A> {
+    pub fn get<A: Kind>(&self, stream: Stream) -> Option<&A> {
         self.0.get(&stream).and_then(A::of)
     }
 

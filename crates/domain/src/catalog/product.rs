@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{CatalogEvent, ProductListed};
 use crate::ids::ProductId;
 use crate::values::{Money, ProductName, Sku};
-use crate::{Aggregate, Aggregates, Decider, Event, State, Stream};
+use crate::{Aggregate, Aggregates, Decider, Event, Stream};
 
 /// A product: what it is offered as, once it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,13 +32,6 @@ impl Aggregate for Product {
 
     fn heap_bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |listed| listed.sku.as_str().len() + listed.name.as_str().len())
-    }
-
-    fn of(state: &State) -> Option<&Self> {
-        match state {
-            State::Product(product) => Some(product),
-            _ => None,
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::ids::OrderId;
 use crate::message::Message;
 use crate::ordering::messages::OrderingMessage;
-use crate::{Aggregate, Aggregates, Decider, Decision, Event, PayloadType, Policy, State, Stream};
+use crate::{Aggregate, Aggregates, Decider, Decision, Event, PayloadType, Policy, Stream};
 
 /// What is set aside for one order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,13 +49,6 @@ impl Aggregate for Reservation {
             Some(Outcome::Made(lines)) => size_of_val(lines.as_slice()),
             Some(Outcome::Refused(shortages)) => size_of_val(shortages.as_slice()),
             None => 0,
-        }
-    }
-
-    fn of(state: &State) -> Option<&Self> {
-        match state {
-            State::Reservation(reservation) => Some(reservation),
-            _ => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{InventoryEvent, StockReceived};
 use crate::ids::{OrderId, ProductId};
 use crate::values::Quantity;
-use crate::{Aggregate, Aggregates, Decider, Event, State, Stream};
+use crate::{Aggregate, Aggregates, Decider, Event, Stream};
 
 /// How much of one product there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,13 +40,6 @@ impl Aggregate for Stock {
             | Event::Ordering(_) => self.available,
         };
         Self { available }
-    }
-
-    fn of(state: &State) -> Option<&Self> {
-        match state {
-            State::Stock(stock) => Some(stock),
-            _ => None,
-        }
     }
 }
 

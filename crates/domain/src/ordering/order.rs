@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{OrderPlaced, OrderingEvent, Shortage};
-use crate::{Aggregate, Event, State};
+use crate::{Aggregate, Event};
 
 /// An order, and where it stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,12 +66,5 @@ impl Aggregate for Order {
         let lines = self.placed.as_ref().map_or(&[][..], |placed| &placed.lines);
         let texts = lines.iter().map(|line| line.sku.as_str().len() + line.name.as_str().len());
         size_of_val(lines) + texts.sum::<usize>() + size_of_val(self.shortages.as_slice())
-    }
-
-    fn of(state: &State) -> Option<&Self> {
-        match state {
-            State::Order(order) => Some(order),
-            _ => None,
-        }
     }
 }
