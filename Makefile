@@ -35,6 +35,7 @@ fmt-check:
 .PHONY: clippy
 clippy:
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --package eventstore --test pooler -- --deny warnings
 
 .PHONY: doc
 doc: ## Builds the documentation of the code
@@ -73,6 +74,10 @@ bench: ## Measures the store beside the limit of the machine and beside other ev
 .PHONY: torture
 torture: ## Kills writers and servers while everything happens; SECONDS=600 SEED=7
 	$(CARGO) test --locked --package eventstore --test torture -- --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+
+.PHONY: pooler
+pooler: ## Tries the store behind PgBouncer in transaction mode; PGBOUNCER=/path/to/pgbouncer
+	$(CARGO) test --locked --package eventstore --test pooler -- "$(PGBOUNCER)"
 
 .PHONY: clean
 clean: ## Removes builds, services and their data

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod names;
+mod notifications;
 mod partitions;
 
 pub mod aggregate;

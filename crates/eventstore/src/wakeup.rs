@@ -4,14 +4,21 @@
 //! busy missed some. So a follower always reads first and waits only when it found nothing, and
 //! it waits no longer than [`POLL`].
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::postgres::PgListener;
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::notifications;
 
 /// The longest a follower waits when no notification comes.
 pub const POLL: Duration = Duration::from_millis(500);
+
+/// The pause before it is asked again whether notifications can be heard.
+const DEAF: Duration = Duration::from_mins(1);
 
 /// The way to be woken; clone one for each follower.
 #[derive(Debug, Clone)]
@@ -20,20 +27,19 @@ pub struct Wakeup {
 }
 
 impl Wakeup {
-    /// Listens on one connection of `pool`, for all followers of this process, as long as a clone
-    /// of the returned value lives.
+    /// Listens on a connection of its own to where `pool` leads, for all followers of this process,
+    /// until the last clone of the returned value is dropped or `pool` is closed.
+    ///
+    /// Nothing can be heard through a pooler that does not keep sessions; followers then look every
+    /// [`POLL`]. Where that is too late, give a pool that leads to the server itself.
     #[must_use]
     pub fn listen(pool: PgPool) -> Self {
         let (appended, receiver) = watch::channel(());
         tokio::spawn(async move {
-            while !appended.is_closed() {
-                if pool.is_closed() {
-                    return;
-                }
-                if let Err(error) = forward(&pool, &appended).await {
-                    tracing::warn!(error = %error, "lost the listening connection, followers poll meanwhile");
-                    tokio::time::sleep(POLL).await;
-                }
+            tokio::select! {
+                () = appended.closed() => {}
+                () = pool.close_event() => {}
+                never = forward_for_ever(&pool, &appended) => match never {},
             }
         });
         Self { appended: receiver }
@@ -41,22 +47,52 @@ impl Wakeup {
 
     /// Waits until something may have been appended since the last call, at most [`POLL`].
     pub async fn wait(&mut self) {
-        // Closed or late: either way the follower looks for itself.
-        let _ = tokio::time::timeout(POLL, self.appended.changed()).await;
+        let appended = async {
+            if self.appended.changed().await.is_err() {
+                // Nobody listens any more: the follower looks for itself, but not without a pause.
+                pending::<()>().await;
+            }
+        };
+        let _ = timeout(POLL, appended).await;
     }
 }
 
-async fn forward(pool: &PgPool, appended: &watch::Sender<()>) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen("eventstore_appended").await?;
-    appended.send_replace(());
+async fn forward_for_ever(pool: &PgPool, appended: &watch::Sender<()>) -> Infallible {
+    let mut is_deaf = false;
     loop {
-        tokio::select! {
-            notification = listener.recv() => {
-                notification?;
-                appended.send_replace(());
+        match forward(pool, appended).await {
+            Ok(End::Lost) => {
+                tracing::warn!("lost the listening connection, followers poll meanwhile");
+                sleep(POLL).await;
             }
-            () = appended.closed() => return Ok(()),
+            Ok(End::Deaf) => {
+                if !is_deaf {
+                    tracing::info!("a pooler keeps notifications away, followers poll");
+                }
+                is_deaf = true;
+                sleep(DEAF).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot listen, followers poll meanwhile");
+                sleep(POLL).await;
+            }
         }
     }
+}
+
+/// Why no notification comes any more.
+enum End {
+    Lost,
+    Deaf,
+}
+
+async fn forward(pool: &PgPool, appended: &watch::Sender<()>) -> Result<End, sqlx::Error> {
+    let Some(mut listener) = notifications::listen(pool, "eventstore_appended").await? else {
+        return Ok(End::Deaf);
+    };
+    appended.send_replace(());
+    while listener.try_recv().await?.is_some() {
+        appended.send_replace(());
+    }
+    Ok(End::Lost)
 }

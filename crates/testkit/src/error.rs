@@ -30,6 +30,14 @@ pub enum Error {
         /// What was found instead, and why fetching did not help.
         found: String,
     },
+    /// What was named is no usable PgBouncer.
+    #[error("{} is no PgBouncer >= 1.21, it says of itself: {says}", program.display())]
+    PgBouncerMissing {
+        /// What was named.
+        program: PathBuf,
+        /// What it answers to `--version`.
+        says: String,
+    },
     /// Another live process holds the lock of the data directory.
     #[error(
         "annals dev already runs in this checkout (pid {pid}, data in {}): stop it first, \

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use crate::error::{Error, IoContext};
 use crate::root_lock::{RootLock, exclusive};
-use crate::{nats, postgres};
+use crate::{nats, pgbouncer, postgres};
 
 /// How many log files of runs that have ended are kept.
 const KEPT_LOGS: usize = 40;
@@ -60,6 +60,11 @@ impl Instance {
         self.root.join("nats")
     }
 
+    /// Where the configuration of PgBouncer goes.
+    pub(crate) fn pgbouncer(&self) -> PathBuf {
+        self.root.join("pgbouncer")
+    }
+
     /// The log file of a service.
     pub(crate) fn log(&self, service: &str) -> PathBuf {
         self.logs.join(format!("{}-{service}.log", self.name))
@@ -92,8 +97,11 @@ fn sweep(tests: &Path) {
     for root in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
         // Held until the directory is gone.
         let Ok(Ok(_lock)) = RootLock::try_take(&root) else { continue };
-        let leftovers =
-            [postgres::leftover(&root.join("postgres")), nats::leftover(&root.join("nats"))];
+        let leftovers = [
+            pgbouncer::leftover(&root.join("pgbouncer")),
+            postgres::leftover(&root.join("postgres")),
+            nats::leftover(&root.join("nats")),
+        ];
         let mut is_in_use = false;
         for leftover in leftovers {
             // Stopping under its lifeline, or orphaned if somebody killed that too. The data
@@ -108,6 +116,7 @@ fn sweep(tests: &Path) {
 
 fn remove(root: &Path) {
     postgres::remove(&root.join("postgres"));
+    postgres::remove(&root.join("pgbouncer"));
     let _ = fs::remove_dir_all(root);
 }
 

@@ -8,6 +8,7 @@
 //!   [`Nats::start_ephemeral`].
 //! - A test that lets a program in Python have a look: [`Python::with`].
 //! - A test that cuts a connection, or lets it fall silent: [`Line`].
+//! - A test behind a pooler: [`PgBouncer`].
 //! - A test that waits: [`eventually()`], never a sleep.
 //!
 //! The servers are real and as durable as production, and none outlives the process that
@@ -43,6 +44,7 @@ mod eventually;
 mod instance;
 mod line;
 mod namespace;
+mod pgbouncer;
 mod python;
 mod shared;
 
@@ -63,6 +65,7 @@ pub use eventually::eventually;
 pub use line::Line;
 pub use namespace::TestBroker;
 pub use nats::Nats;
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use python::Python;
 pub use services::{ServiceOptions, Services};

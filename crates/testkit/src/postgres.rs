@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::cluster::leftover;
 use self::cluster::{Cluster, NAME};
-pub(crate) use self::placement::remove;
+pub(crate) use self::placement::{place, remove};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::lifeline::{Lifeline, Service};
@@ -101,6 +101,11 @@ impl Postgres {
     #[must_use]
     pub fn database_url(&self, name: &str) -> String {
         format!("postgres://{NAME}:{}@127.0.0.1:{}/{name}", self.cluster.password, self.port)
+    }
+
+    /// The superuser and its password.
+    pub(crate) fn credentials(&self) -> (&str, &str) {
+        (NAME, &self.cluster.password)
     }
 
     /// The port on 127.0.0.1; restarts do not change it.

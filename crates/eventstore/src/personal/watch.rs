@@ -3,12 +3,13 @@
 //! One connection of its own, so that neither a busy pool nor a silent connection of it matters:
 //! it listens, and asks every [`POLL`] what was erased since it last asked. Positions of erasures
 //! are given under the order lock of the log, so one number is where to go on. A notification only
-//! makes it ask sooner. Each answer, and nothing else, renews the trust in the cache.
+//! makes it ask sooner; behind a pooler none comes. Each answer, and nothing else, renews the trust
+//! in the cache.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::PgListener;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -17,6 +18,7 @@ use super::freshness::Asked;
 use super::keyring::Shared;
 use super::table;
 use crate::answer::{silent, within};
+use crate::notifications;
 
 /// Who commits an erasure notifies this channel.
 pub(super) const CHANNEL: &str = "eventstore_erased";
@@ -61,18 +63,10 @@ pub(super) async fn watch(shared: &Arc<Shared>) -> Result<Watching, KeyringError
 }
 
 async fn listen(shared: &Shared) -> Result<PgListener, sqlx::Error> {
-    let options = (*shared.pool.connect_options()).clone();
-    // No time limits of a pool: it is only the way to a listener.
-    let own = PgPoolOptions::new()
-        .max_connections(1)
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .connect_with(options)
-        .await?;
-    let mut listener = PgListener::connect_with(&own).await?;
-    listener.ignore_pool_close_event(true);
-    listener.listen(CHANNEL).await?;
-    Ok(listener)
+    match notifications::listen(&shared.pool, CHANNEL).await? {
+        Some(listener) => Ok(listener),
+        None => notifications::deaf(&shared.pool).await,
+    }
 }
 
 async fn run(shared: Weak<Shared>, mut held: Option<PgListener>, mut position: i64) {
@@ -87,9 +81,9 @@ async fn run(shared: Weak<Shared>, mut held: Option<PgListener>, mut position: i
                     tracing::info!("knows again what is erased");
                 }
                 failures = 0;
-                match timeout(POLL, listener.recv()).await {
-                    Ok(Err(_)) => sleep(PAUSE).await,
-                    Ok(Ok(_)) | Err(_) => held = Some(listener),
+                match timeout(POLL, listener.try_recv()).await {
+                    Ok(Err(_) | Ok(None)) => sleep(PAUSE).await,
+                    Ok(Ok(Some(_))) | Err(_) => held = Some(listener),
                 }
             }
             Err(error) => {

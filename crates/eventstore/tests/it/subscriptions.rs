@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use eventstore::wakeup::POLL;
 use eventstore::{
     EventStore, Filter, Page, Position, RecordedEvent, Rewound, Subscription, Wakeup,
 };
@@ -89,6 +90,41 @@ async fn without_any_notification_it_sees_everything_a_moment_later() {
         let seen = see(&mut subscription, 1).await;
         assert_eq!(seen[0].version.get(), version + 1);
     }
+}
+
+/// How many sessions listen, besides who asks.
+async fn listeners(database: &TestDatabase) -> i64 {
+    let listeners = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND query = 'LISTEN \"eventstore_appended\"'";
+    sqlx::query_scalar(listeners).fetch_one(&database.pool()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_wakeup_listens_on_one_connection_for_as_long_as_somebody_follows() {
+    let (database, store) = log().await;
+    let there_are = async |count| {
+        testkit::eventually(LIMIT, "listeners to come or go", async || {
+            let listening = listeners(&database).await;
+            if listening == count { Ok(()) } else { Err(listening) }
+        })
+        .await;
+    };
+    let wakeup = Wakeup::listen(store.pool().clone());
+    there_are(1).await;
+    let other = wakeup.clone();
+    drop(wakeup);
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    let another_pool = PgPoolOptions::new().connect_with(options).await.unwrap();
+    let mut of_another_pool = Wakeup::listen(another_pool.clone());
+    there_are(2).await;
+    another_pool.close().await;
+    there_are(1).await;
+    // Whoever follows with it goes on, at its own pace: the first may have been woken before.
+    of_another_pool.wait().await;
+    let waiting = timeout(POLL / 2, of_another_pool.wait()).await;
+    assert!(waiting.is_err(), "it does not look without a pause");
+    drop(other);
+    there_are(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

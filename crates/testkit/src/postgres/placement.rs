@@ -46,7 +46,7 @@ pub(crate) fn place(
     make(&elsewhere, Some(account))?;
     symlink(&elsewhere, wanted).doing("make symbolic link", wanted)?;
     report(&format!(
-        "user {} cannot enter {}, so PostgreSQL keeps its data in {}",
+        "user {} cannot enter {}, so the data is in {}",
         account.name,
         real.display(),
         elsewhere.display(),
