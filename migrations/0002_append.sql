@@ -176,7 +176,7 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- 5. Conditions that an event has failed since.
+    -- 5. Conditions that an event has failed since, the first event first: it is what the caller is told.
     IF conditions IS NOT NULL THEN
         FOR command, outcome, stream, at IN
             SELECT given.command, 'condition-failed', failing.stream, failing.position
@@ -184,6 +184,7 @@ BEGIN
                  AS given (command integer, "after" bigint, types text[], tags text[])
             CROSS JOIN LATERAL eventstore.first_match(given.after, base, given.types, given.tags) AS failing
             WHERE given.command <> ALL (refused)
+            ORDER BY failing.position
         LOOP
             refused := refused || command;
             RETURN NEXT;

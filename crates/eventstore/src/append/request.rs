@@ -53,9 +53,11 @@ impl ExpectedVersion {
     /// The stream must not exist.
     pub const NO_STREAM: Self = Self::Exact(StreamVersion::START);
 
-    /// As `eventstore.append` wants it.
+    /// As `eventstore.append` wants it, to which numbers below 0 say other things.
     pub(crate) const fn encode(self) -> i64 {
         match self {
+            // No stream is there, nor at the one that stands for it: always a conflict.
+            Self::Exact(version) if version.get() < 0 => i64::MAX,
             Self::Exact(version) => version.get(),
             Self::Any => -1,
             Self::Exists => -2,

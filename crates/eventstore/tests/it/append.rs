@@ -26,6 +26,23 @@ async fn events_outbox_and_command_are_there_together() {
     assert_eq!(told, [1, 3], "an event without a subject is not told");
 }
 
+/// Whoever subtracts may come below 0, which the database takes for "any" and "exists".
+#[tokio::test]
+async fn no_stream_is_at_a_version_below_0() {
+    let (_database, store) = log().await;
+    append(&store, to("there", exactly(0), 2)).await.unwrap();
+    for (name, at) in [("there", 2), ("not there", 0)] {
+        for version in [-1, -2, -3, i64::MIN] {
+            match append(&store, to(name, exactly(version), 1)).await {
+                Err(AppendError::Conflict { stream: on, actual }) => {
+                    assert_eq!((on.as_str(), actual.get()), (name, at));
+                }
+                other => panic!("a conflict at {version}: {other:?}"),
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_conflict_on_one_stream_leaves_nothing_on_the_others() {
     let (database, store) = log().await;

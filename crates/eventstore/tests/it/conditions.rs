@@ -71,6 +71,27 @@ async fn a_condition_fails_on_what_matches_after_its_position_and_on_nothing_els
 }
 
 #[tokio::test]
+async fn of_all_that_fails_the_first_event_is_told_whichever_condition_it_fails() {
+    let (_database, store) = log().await;
+    append(&store, tagged("a", "test.joined", &["course:1"])).await.unwrap();
+    append(&store, tagged("b", "test.joined", &["course:2"])).await.unwrap();
+    let of = |text| QueryItem::tagged([tag(text)]);
+    let one = Query::nothing().or(of("course:2")).or(of("course:1"));
+    let nothing = || to("c", ExpectedVersion::Any, 0);
+    let items = unless(nothing(), one, Position::START);
+    let two = unless(nothing(), Query::nothing().or(of("course:2")), Position::START);
+    let conditions = unless(two, Query::nothing().or(of("course:1")), Position::START);
+    for command in [items, conditions] {
+        match append(&store, command).await {
+            Err(AppendError::ConditionFailed { position, stream: of }) => {
+                assert_eq!((position, of), (Position::new(1), stream("a")));
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refused_condition_leaves_nothing_and_does_not_hurt_its_batch() {
     let (_database, store) = log().await;
     append(&store, tagged("a", "test.joined", &["course:1"])).await.unwrap();

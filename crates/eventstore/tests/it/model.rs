@@ -1,135 +1,102 @@
-//! The store and a `Vec` agree on any run of appends.
+//! The store and a model of it agree on any run of appends, one after another and all at once.
+//!
+//! A run is a sequence of rounds, made of every form of append ([`ask`]). In a round one caller or
+//! many ask through two stores, which share nothing but the database, as two processes do. Each
+//! waits until some of the others were answered before it asks, so that batches are cut in all kinds
+//! of places; in a crowd nobody waits, so that there are batches of many and two of them at once.
+//!
+//! The model ([`state`]) says what one append would be answered in one state, and what the state
+//! is then. Of a round with many callers the order is not known beforehand, so what is checked
+//! ([`order`]) is that there is an order which explains every answer, and in which nobody comes
+//! before who was answered before they asked. Because receipts hold positions that must be exactly
+//! the model's, there is hardly ever more than one to try.
+//!
+//! After each round the claims, which alone do not follow from the receipts, are compared; after the
+//! last one everything is ([`check`]).
+//!
+//! `PROPTEST_CASES=2000` makes more runs.
 
-use std::collections::HashMap;
+mod ask;
+mod check;
+mod make;
+mod order;
+mod state;
+mod tell;
 
-use eventstore::{AppendError, Claim, EventStore, ExpectedVersion};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use eventstore::EventStore;
 use proptest::prelude::*;
+use sqlx::postgres::PgPoolOptions;
+use testkit::TestDatabase;
 
-use crate::support::{all, append, assert_gapless, event, exactly, log, stream, to};
+use self::make::Call;
+use self::state::{Answer, State};
+use crate::support::MIGRATOR;
 
-#[derive(Debug, Clone)]
-struct Step {
-    /// Per stream named: which, what is expected, how many events.
-    writes: Vec<(u8, Expected, usize)>,
-    claim: Option<u8>,
-    /// Give an earlier command again instead.
-    repeat: Option<usize>,
-}
+/// How many runs there are if nobody says otherwise. To begin one costs more than its rounds.
+const RUNS: u32 = 12;
 
-#[derive(Debug, Clone, Copy)]
-enum Expected {
-    Current,
-    Stale,
-    Any,
-    Exists,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let expected = prop_oneof![
-        6 => Just(Expected::Current),
-        1 => Just(Expected::Stale),
-        2 => Just(Expected::Any),
-        1 => Just(Expected::Exists),
-    ];
-    let writes =
-        prop::collection::vec((0..4_u8, expected, 0..3_usize), 1..4).prop_map(|mut writes| {
-            writes.sort_by_key(|(number, _, _)| *number);
-            writes.dedup_by_key(|(number, _, _)| *number);
-            writes
-        });
-    let repeat = prop_oneof![5 => Just(None), 1 => (0..20_usize).prop_map(Some)];
-    let claim = prop_oneof![3 => Just(None), 1 => (0..3_u8).prop_map(Some)];
-    let step =
-        (writes, claim, repeat).prop_map(|(writes, claim, repeat)| Step { writes, claim, repeat });
-    prop::collection::vec(step, 1..25)
-}
-
-/// What the store should be: the streams of the log's events, in order.
-#[derive(Default)]
-struct Model {
-    log: Vec<String>,
-    claims: HashMap<u8, String>,
-}
-
-impl Model {
-    fn version(&self, name: &str) -> i64 {
-        i64::try_from(self.log.iter().filter(|stream| *stream == name).count()).unwrap()
-    }
-}
-
-async fn run(store: &EventStore, steps: Vec<Step>) {
-    let mut model = Model::default();
-    let mut accepted = Vec::new();
-    for step in steps {
-        if let Some((command, receipt)) =
-            step.repeat.and_then(|number| accepted.get(number).cloned())
-        {
-            let command: eventstore::Append = command;
-            let again = append(store, command).await.unwrap();
-            assert_eq!(again, eventstore::Receipt { repeated: true, ..receipt });
-            continue;
-        }
-        let mut command = to("unused", ExpectedVersion::Any, 0);
-        command.expectations.clear();
-        let (mut conflict, mut written) = (false, Vec::new());
-        for (number, expected, count) in &step.writes {
-            let name = format!("stream-{number}");
-            let version = model.version(&name);
-            let expected = match expected {
-                Expected::Current => exactly(version),
-                Expected::Stale => exactly(version + 1),
-                Expected::Any => ExpectedVersion::Any,
-                Expected::Exists => ExpectedVersion::Exists,
-            };
-            conflict |= match expected {
-                ExpectedVersion::Exact(wanted) => wanted.get() != version,
-                ExpectedVersion::Exists => version == 0,
-                ExpectedVersion::Any => false,
-            };
-            command.expectations.push((stream(&name), expected));
-            for _ in 0..*count {
-                command.events.push(event(&name));
-                written.push(name.clone());
-            }
-        }
-        let holder = format!("stream-{}", step.writes[0].0);
-        let mut taken = false;
-        if let Some(value) = step.claim {
-            taken = model.claims.get(&value).is_some_and(|held| *held != holder);
-            command.claims.push(Claim::new("test", value.to_string(), stream(&holder)));
-        }
-        match append(store, command.clone()).await {
-            Ok(receipt) => {
-                assert!(!conflict && !taken);
-                model.log.extend(written);
-                if let Some(value) = step.claim {
-                    model.claims.insert(value, holder);
-                }
-                assert_eq!(receipt.position.get(), i64::try_from(model.log.len()).unwrap());
-                for (name, version) in &receipt.streams {
-                    assert_eq!(version.get(), model.version(name.as_str()));
-                }
-                accepted.push((command, receipt));
-            }
-            Err(AppendError::Conflict { .. }) => assert!(conflict),
-            Err(AppendError::ClaimTaken { .. }) => assert!(taken && !conflict),
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-    let events = all(store).await;
-    assert_gapless(&events);
-    let streams: Vec<_> = events.iter().map(|event| event.stream.as_str()).collect();
-    assert_eq!(streams, model.log);
-}
+/// What all runs together must have come across: else they would show little.
+const WANTED: [&str; 11] = [
+    "a claim taken",
+    "a condition failed",
+    "a conflict",
+    "a first time",
+    "a repetition",
+    "a shared batch",
+    "a transaction given up",
+    "a transaction kept",
+    "a transaction void",
+    "another body",
+    "refused by the database",
+];
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "whether proptest was told how much to do")]
 fn the_store_and_a_vec_agree_on_any_run_of_appends() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let cases = ProptestConfig { cases: 24, ..ProptestConfig::default() };
-    proptest!(cases, |(steps in steps())| {
-        runtime.block_on(async {
-            let (_database, store) = log().await;
-            run(&store, steps).await;
-        });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut config = ProptestConfig { max_shrink_time: 120_000, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = RUNS;
+    }
+    let runs = config.cases;
+    let met = RefCell::new(BTreeSet::new());
+    proptest!(config, |(rounds in make::rounds())| {
+        runtime.block_on(run(rounds, &mut met.borrow_mut()));
     });
+    if runs >= RUNS {
+        assert!(WANTED.iter().all(|wanted| met.borrow().contains(wanted)), "{met:?}");
+    }
+}
+
+async fn run(rounds: Vec<Vec<Call>>, met: &mut BTreeSet<&'static str>) {
+    let database = TestDatabase::create(&MIGRATOR).await;
+    // Enough for both stores to write on two and for transactions beside them; each costs time.
+    let pool = PgPoolOptions::new().max_connections(6).connect(database.url()).await.unwrap();
+    let store = EventStore::open(pool.clone()).await.unwrap();
+    let stores = [store.clone(), EventStore::open(pool).await.unwrap()];
+    ask::prepare(store.pool()).await;
+    let mut state = State::default();
+    let (mut made, mut kept) = (Vec::new(), BTreeSet::new());
+    for calls in rounds {
+        let asked = calls.iter().map(|call| call.make(&state, &mut made)).collect();
+        let answered = ask::all_at_once(&stores, asked).await;
+        for call in &answered {
+            met.extend(call.answers.iter().map(Answer::kind));
+            met.extend(call.kind());
+            if call.is_transaction() && call.is_kept() {
+                kept.extend(call.appends.iter().map(|append| append.command_id));
+            }
+        }
+        let claims = check::claims(&store).await;
+        state = order::find(&state, &answered, &claims).unwrap_or_else(|| {
+            panic!("no order explains {answered:?}\nin a log of\n{state:?}\nand then {claims:?}")
+        });
+    }
+    check::all_of(&store, &state, &made, &kept).await;
+    if check::has_shared_batch(&store).await {
+        met.insert("a shared batch");
+    }
 }

@@ -1,12 +1,13 @@
-//! Everything at once, for as long as you like: writers in three processes that are killed, a server
-//! that is killed, and a reader that watches all the while.
+//! Everything at once, for as long as you like: 16 writers in three processes that are killed, a
+//! server that is killed, and two readers that watch all the while, one page by page and one by a
+//! subscription.
 //!
 //! `cargo test` runs it for some seconds, `make torture` for longer:
 //! `cargo test --package eventstore --test torture -- --seconds 600 --seed 7`. The seed decides what
 //! is appended and who is killed when; what the machine makes of it is its own.
 //!
-//! What must hold (laws 1 to 4): positions and versions run 1, 2, 3 … at every moment and a reader
-//! never sees anything new at or before where it was; what was acknowledged is there as it was
+//! What must hold (laws 1 to 4): positions and versions run 1, 2, 3 … at every moment, commit order
+//! is position order, and a reader never sees anything new at or before where it was; what was acknowledged is there as it was
 //! acknowledged; what was not is there wholly or not at all, and can be asked for.
 
 mod audit;
@@ -26,16 +27,18 @@ use tokio::time::{Instant, sleep};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
-const PROCESSES: usize = 3;
+/// How many write at once in each process.
+const WRITERS: [usize; 3] = [6, 5, 5];
 
 #[expect(clippy::print_stdout, reason = "the seed is what a failure is repeated with")]
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [mode, url, seed] = arguments.as_slice()
+    if let [mode, url, writers, seed] = arguments.as_slice()
         && mode == "writer"
     {
-        writer::run(url, seed.parse().expect("a seed")).await;
+        let writers = writers.parse().expect("a number");
+        writer::run(url, writers, seed.parse().expect("a seed")).await;
         return ExitCode::SUCCESS;
     }
     let value = |name: &str| {
@@ -44,7 +47,12 @@ async fn main() -> ExitCode {
     };
     let seed = value("--seed").unwrap_or_else(rand::random);
     let time = Duration::from_secs(value("--seconds").unwrap_or(8));
-    println!("torture for {} s, again with: --seed {seed}", time.as_secs());
+    println!(
+        "torture for {} s, {} writers in {} processes, again with: --seed {seed}",
+        time.as_secs(),
+        WRITERS.iter().sum::<usize>(),
+        WRITERS.len(),
+    );
     let told = torture(seed, time).await;
     println!("{told}");
     ExitCode::SUCCESS
@@ -54,12 +62,17 @@ async fn torture(seed: u64, time: Duration) -> String {
     let mut random = StdRng::seed_from_u64(seed);
     let mut postgres = Postgres::start_ephemeral().expect("a server");
     let database = TestDatabase::create_on(&postgres, &MIGRATOR).await;
-    let mut writers: Vec<_> =
-        (0..PROCESSES).map(|_| writer::Process::start(database.url(), random.random())).collect();
-    let reader = reader::Reader::start(open(database.url()).await);
+    let mut writers: Vec<_> = WRITERS
+        .iter()
+        .map(|&writers| writer::Process::start(database.url(), writers, random.random()))
+        .collect();
+    let readers = [
+        reader::Reader::page(open(database.url()).await),
+        reader::Reader::subscribe(open(database.url()).await),
+    ];
     let over = Instant::now() + time;
     let (mut killed_writers, mut killed_servers) = (0, 0);
-    while Instant::now() < over {
+    while Instant::now() < over && readers.iter().all(reader::Reader::is_well) {
         sleep(Duration::from_millis(random.random_range(200..1_200))).await;
         if random.random_ratio(1, 4) {
             postgres.kill9();
@@ -67,7 +80,7 @@ async fn torture(seed: u64, time: Duration) -> String {
             postgres.restart().expect("the server comes back");
             killed_servers += 1;
         } else {
-            let process = random.random_range(0..PROCESSES);
+            let process = random.random_range(0..WRITERS.len());
             writers[process].kill_and_start_again(database.url(), random.random());
             killed_writers += 1;
         }
@@ -77,9 +90,15 @@ async fn torture(seed: u64, time: Duration) -> String {
         said.extend(writer.kill());
     }
     let store = open(database.url()).await;
-    let read = reader.finish(store.head().await.expect("the end of the log")).await;
-    let told = audit::check(&store, &said, &read).await;
-    format!("{told}; {killed_writers} writers and {killed_servers} servers were killed")
+    let end = store.head().await.expect("the end of the log");
+    let [pager, subscriber] = readers;
+    let (pager, subscriber) = (pager.finish(end).await, subscriber.finish(end).await);
+    let told = audit::check(&store, &said, &[&pager.ids, &subscriber.ids]).await;
+    format!(
+        "{told}; all of them seen in {} pages and by a subscription in {}; {killed_writers} \
+         processes and {killed_servers} servers were killed",
+        pager.pages, subscriber.pages,
+    )
 }
 
 /// The store at `url`, as soon as the server lets anybody in.

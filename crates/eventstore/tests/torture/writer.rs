@@ -14,7 +14,6 @@ use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-const WRITERS: usize = 6;
 const STREAMS: u32 = 40;
 
 /// One line of what a writer says.
@@ -31,14 +30,15 @@ pub(crate) enum Said {
 /// A process, and what it has said.
 pub(crate) struct Process {
     child: Child,
+    writers: usize,
     listening: Option<JoinHandle<Vec<Said>>>,
     before: Vec<Said>,
 }
 
 impl Process {
-    pub(crate) fn start(url: &str, seed: u64) -> Self {
+    pub(crate) fn start(url: &str, writers: usize, seed: u64) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["writer", url, &seed.to_string()])
+            .args(["writer", url, &writers.to_string(), &seed.to_string()])
             .stdout(Stdio::piped())
             .spawn()
             .expect("a writer");
@@ -48,12 +48,12 @@ impl Process {
             let lines = output.lines().map_while(Result::ok);
             lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
         });
-        Self { child, listening: Some(listening), before: Vec::new() }
+        Self { child, writers, listening: Some(listening), before: Vec::new() }
     }
 
     /// Kills it in the middle of whatever it does, and begins another one.
     pub(crate) fn kill_and_start_again(&mut self, url: &str, seed: u64) {
-        let started = Self::start(url, seed);
+        let started = Self::start(url, self.writers, seed);
         let killed = std::mem::replace(self, started);
         self.before = killed.kill();
     }
@@ -76,9 +76,9 @@ impl Drop for Process {
 }
 
 /// What the child does, until it is killed.
-pub(crate) async fn run(url: &str, seed: u64) {
+pub(crate) async fn run(url: &str, writers: usize, seed: u64) {
     let store = Arc::new(super::open(url).await);
-    let writers = (0..WRITERS).map(|writer| {
+    let writers = (0..writers).map(|writer| {
         let store = Arc::clone(&store);
         let random = StdRng::seed_from_u64(seed ^ u64::try_from(writer).expect("a small number"));
         tokio::spawn(async move { write(&store, random).await })
