@@ -1,7 +1,8 @@
 //! Which of the waiting appends may share a call.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use foldhash::{HashSet, HashSetExt};
 
 use super::writer::Request;
 use super::{Append, Claim};
@@ -31,7 +32,7 @@ impl Batch {
         most: usize,
         before: Option<&Self>,
     ) -> (Self, Vec<Request>) {
-        let mut batch = Self::default();
+        let mut batch = Self::with_room_for(waiting.len());
         let with_conditions = waiting.iter().any(|request| !request.append.conditions.is_empty());
         let mut taken = Vec::with_capacity(waiting.len());
         let mut left = Vec::new();
@@ -46,6 +47,15 @@ impl Batch {
         *waiting = left;
         batch.size = taken.len();
         (batch, taken)
+    }
+
+    fn with_room_for(appends: usize) -> Self {
+        Self {
+            commands: HashSet::with_capacity(appends),
+            named: HashSet::with_capacity(appends),
+            written: HashSet::with_capacity(appends),
+            ..Self::default()
+        }
     }
 
     /// How many appends it has.
