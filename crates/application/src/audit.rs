@@ -5,12 +5,14 @@
 
 mod as_of;
 mod difference;
+mod known;
 mod range;
 mod record;
 mod state;
 
 pub use as_of::{AsOf, InvalidAsOf};
 pub use difference::{Change, Difference, difference};
+pub use known::{categories, event_types};
 pub use range::Range;
 pub use record::EventRecord;
 pub use state::{Reached, StateAt, reached, state};

@@ -16,6 +16,7 @@
 mod cache;
 mod decide;
 mod error;
+mod execute;
 mod loader;
 mod repository;
 mod snapshot;

@@ -43,6 +43,12 @@ impl EventStore {
             .await
             .map_err(|error| AppendError::Refused { source: Arc::new(error) })?;
         let receipt = outcomes.pop().unwrap_or_else(|| Err(AppendError::no_outcome()))?;
+        if receipt.repeated {
+            let known = receipt::find(connection, append.command_id).await;
+            let known =
+                known.map_err(|error| AppendError::Unavailable { source: Arc::new(error) })?;
+            return known.ok_or_else(AppendError::no_outcome);
+        }
         self.partitions().keep_ahead_of(receipt.position);
         Ok(receipt)
     }

@@ -41,5 +41,5 @@ pub use key_encryption::{InvalidKeyEncryptionKeys, KeyEncryptionKeys};
 pub use keyring::{Keyring, Mark};
 pub use place::Place;
 pub use rotate::{KeyCounts, Rotated, WrappedKeys, count_keys, key_encryption_keys_in_use};
-pub use subject::{InvalidSubject, Subject};
+pub use subject::{InvalidSubject, SUBJECTS, Subject};
 pub use value::Personal;

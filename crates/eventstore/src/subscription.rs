@@ -85,12 +85,8 @@ impl Subscription {
     }
 
     async fn look(&self) -> Result<Look, sqlx::Error> {
-        let head = if self.filter.is_everything() {
-            Position::MAX
-        } else {
-            self.store.head().await?.max(self.position)
-        };
-        let page = self.store.read_page(&self.filter, self.position, head, PAGE).await?;
+        let end = Position::MAX;
+        let page = self.store.read_page(&self.filter, self.position, end, PAGE).await?;
         // After reading, because the pool may have come to another server meanwhile, unseen.
         let is_same = match self.last {
             Some(id) => self.store.event(id).await?.is_some(),

@@ -8,8 +8,11 @@ mod progress;
 mod show;
 mod tail;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, bail};
-use eventstore::StreamId;
+use application::audit;
+use eventstore::{EventStore, StreamId};
 
 use super::{answer, open_log};
 use crate::cli;
@@ -19,7 +22,7 @@ pub(super) async fn run(config: &Config, command: cli::Events) -> anyhow::Result
     let store = open_log(config).await?;
     match command {
         cli::Events::Tail { after, types, no_follow, json } => {
-            known_types(&types)?;
+            known_types(&store, &types).await?;
             tail::tail(&store, after, types, !no_follow, json).await
         }
         cli::Events::Show { event: Some(id), json, .. } => show::event(&store, id, json).await,
@@ -39,12 +42,16 @@ fn stream_id(text: &str) -> anyhow::Result<StreamId> {
     StreamId::new(text).context("cannot look for this stream")
 }
 
-fn known_types(types: &[String]) -> anyhow::Result<()> {
-    let known: Vec<_> = domain::Event::types().map(|known| known.name).collect();
-    match types.iter().find(|name| !known.contains(&name.as_str())) {
+async fn known_types(store: &EventStore, types: &[String]) -> anyhow::Result<()> {
+    let known = audit::event_types(store).await?;
+    match types.iter().find(|&name| !known.contains(name)) {
         Some(unknown) => {
-            bail!("no event type is called {unknown:?}; there are: {}", known.join(", "))
+            bail!("no event type is called {unknown:?}; there are: {}", listed(known))
         }
         None => Ok(()),
     }
+}
+
+fn listed(names: BTreeSet<String>) -> String {
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }

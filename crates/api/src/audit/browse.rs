@@ -1,10 +1,11 @@
 //! `GET /v1/audit/events`: the log, the oldest first, through a filter.
 
-use application::audit::{EventRecord, Range};
+use std::collections::BTreeSet;
+
+use application::audit::{self, EventRecord, Range};
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use domain::CATEGORIES;
 use eventstore::{EventStore, Filter, Position, Tag};
 use uuid::Uuid;
 
@@ -37,7 +38,7 @@ pub(super) async fn browse(
 ) -> Result<Json<PageBody<EventRecord>>, Problem> {
     let parameters = parameters.only(KNOWN)?;
     let (limit, cursor) = parameters.page()?;
-    let filter = filter(&parameters)?;
+    let filter = filter(&parameters, &audit::event_types(&store).await?)?;
     let range = Range {
         after: parameters.one("after", position)?,
         to: parameters.one("to", position)?,
@@ -64,14 +65,13 @@ pub(super) async fn browse(
     Ok(Json(PageBody::new(items, (reached < end).then(|| reached.get()))))
 }
 
-fn filter(parameters: &Parameters) -> Result<Filter, Problem> {
-    let types: Vec<_> = domain::Event::types().map(|known| known.name).collect();
+fn filter(parameters: &Parameters, types: &BTreeSet<String>) -> Result<Filter, Problem> {
     let tags = parameters
         .all("tag")
         .map(|tag| Tag::new(tag).map_err(|error| refused("tag", error.to_string())));
     Ok(Filter {
-        types: some_of(parameters, "type", &types)?,
-        categories: some_of(parameters, "category", CATEGORIES)?,
+        types: some_of(parameters, "type", types)?,
+        categories: some_of(parameters, "category", &audit::categories())?,
         tags: tags.collect::<Result<_, _>>()?,
         actor: parameters.one("actor", |actor| Ok::<_, String>(actor.to_owned()))?,
         correlation_id: parameters.one("correlation", id)?,
@@ -82,10 +82,11 @@ fn filter(parameters: &Parameters) -> Result<Filter, Problem> {
 fn some_of(
     parameters: &Parameters,
     name: &str,
-    known: &[&str],
+    known: &BTreeSet<String>,
 ) -> Result<Option<Vec<String>>, Problem> {
     let given: Vec<_> = parameters.all(name).map(str::to_owned).collect();
-    if given.iter().any(|given| !known.contains(&given.as_str())) {
+    if given.iter().any(|given| !known.contains(given)) {
+        let known: Vec<_> = known.iter().map(String::as_str).collect();
         return Err(refused(name, format!("must be one of `{}`", known.join("`, `"))));
     }
     Ok(Some(given).filter(|given| !given.is_empty()))

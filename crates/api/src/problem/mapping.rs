@@ -86,6 +86,7 @@ impl From<AppendError> for Problem {
                 Self::new(Code::DatabaseUnavailable, "Nothing was changed.").because(error)
             }
             AppendError::RepeatedStream { .. }
+            | AppendError::RepeatedClaim { .. }
             | AppendError::WithoutExpectation { .. }
             | AppendError::Refused { .. } => internal().because(error),
         }

@@ -59,6 +59,8 @@ async fn the_log_is_read_page_by_page_through_filters() {
         ("type=ordering.order-placed".to_owned(), vec![5]),
         ("type=ordering.order-placed&type=catalog.product-listed".to_owned(), vec![1, 3, 5]),
         ("category=inventory.stock".to_owned(), vec![2, 4]),
+        ("type=eventstore.subject-erased".to_owned(), vec![]),
+        ("category=eventstore.subject".to_owned(), vec![]),
         ("tag=none".to_owned(), vec![]),
         ("actor=nobody".to_owned(), vec![]),
         (format!("correlation={correlation}"), vec![1, 2, 3, 4, 5]),

@@ -65,3 +65,22 @@ pub enum ExecuteError<E> {
     #[error("append")]
     Append(#[source] AppendError),
 }
+
+impl<E> ExecuteError<E> {
+    /// Whether the store was not asked for the command: what stands in its way now may have come
+    /// after it took effect.
+    pub(super) const fn was_decided_here(&self) -> bool {
+        match self {
+            Self::Rejected(_) | Self::Encode(_) | Self::Seal(_) => true,
+            Self::Append(error) => matches!(
+                error,
+                AppendError::TooManyEvents { .. }
+                    | AppendError::PayloadTooLarge { .. }
+                    | AppendError::RepeatedStream { .. }
+                    | AppendError::RepeatedClaim { .. }
+                    | AppendError::WithoutExpectation { .. }
+            ),
+            Self::Contended { .. } | Self::Load(_) => false,
+        }
+    }
+}

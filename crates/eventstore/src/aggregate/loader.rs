@@ -31,12 +31,25 @@ impl Loader {
         }
     }
 
-    /// The state of the stream `id` as `connection` sees it now, from `known` on if it is given.
+    /// As far as which streams are to be read that shall be known of one moment.
+    pub(super) async fn end_for<'a>(
+        &self,
+        connection: &mut PgConnection,
+        mut ids: impl Iterator<Item = &'a StreamId>,
+    ) -> Result<Position, LoadError> {
+        let (Some(stream), Some(_)) = (ids.next(), ids.next()) else { return Ok(Position::MAX) };
+        let end = within(EventStore::head_in(connection)).await;
+        end.map_err(|source| LoadError::Database { stream: stream.clone(), source })
+    }
+
+    /// The state of the stream `id` as `connection` sees it, as far as `end`; from `known` on if it
+    /// is given.
     pub(super) async fn load<A: Aggregate>(
         &self,
         connection: &mut PgConnection,
         id: &StreamId,
         known: Option<Loaded<A>>,
+        end: Position,
     ) -> Result<Loaded<A>, LoadError> {
         let failed = |source| LoadError::Database { stream: id.clone(), source };
         // Before anything is opened, so that no erasure meanwhile is missed.
@@ -57,9 +70,9 @@ impl Loader {
         let rest = StreamSlice { after: loaded.position, ..StreamSlice::after(loaded.version) };
         let mut rest = Some(rest);
         while let Some(slice) = rest {
-            let page = self.store.read_stream_page(connection, id, slice, Position::MAX);
+            let page = self.store.read_stream_page(connection, id, slice, end);
             let page = within(page).await.map_err(failed)?;
-            loaded.state = self.fold(id, loaded.state, &page.events).await?;
+            loaded.state = self.fold(connection, id, loaded.state, &page.events).await?;
             if let Some(last) = page.events.last() {
                 (loaded.version, loaded.position) = (last.version, last.position);
             }
@@ -70,6 +83,7 @@ impl Loader {
 
     async fn fold<A: Aggregate>(
         &self,
+        connection: &mut PgConnection,
         id: &StreamId,
         state: A,
         page: &[RecordedEvent],
@@ -78,7 +92,8 @@ impl Loader {
         let events = match &self.keyring {
             None => page.iter().map(decode).collect::<Result<Vec<_>, _>>()?,
             Some(keyring) => {
-                keyring.open_events(page, decode).await.map_err(|error| match error {
+                let opened = keyring.open_events_on(connection, page, decode).await;
+                opened.map_err(|error| match error {
                     PersonalError::Codec(error) => error,
                     PersonalError::Keyring(source) => {
                         LoadError::Sealed { stream: id.clone(), source }
@@ -95,6 +110,21 @@ impl Loader {
         events
             .collect::<Result<_, _>>()
             .map_err(|source| LoadError::Undecodable { event_id: recorded.id, source })
+    }
+
+    /// What was written to the stream `id`, as it will be read: personal data that was new reads as
+    /// erased once it is. Nothing if it cannot be read.
+    pub(super) async fn reopen<E: DomainEvent>(
+        &self,
+        id: &StreamId,
+        written: &[NewEvent],
+    ) -> Option<Vec<E>> {
+        let keyring = self.keyring.as_ref()?;
+        let decode = || {
+            let events = written.iter().filter(|event| event.stream == *id);
+            events.map(|event| E::decode(&event.event_type, &event.payload)).collect()
+        };
+        keyring.open(&Place::event(id), decode).await.ok()
     }
 
     /// The events of `decided` as they are recorded.

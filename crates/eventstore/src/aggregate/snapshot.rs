@@ -25,13 +25,13 @@ pub(super) async fn find<A: Aggregate>(
         id.as_str(),
         A::SNAPSHOTS.schema_version,
     );
-    let found = within(found.fetch_optional(connection)).await;
+    let found = within(found.fetch_optional(&mut *connection)).await;
     let found = found.map_err(|source| LoadError::Database { stream: id.clone(), source })?;
     let Some(row) = found else { return Ok(None) };
     let read = || serde_json::from_str(&row.state);
     let read = match &by.keyring {
         None => read().map_err(PersonalError::Codec),
-        Some(keyring) => keyring.open(&place(id), read).await,
+        Some(keyring) => keyring.open_on(connection, &place(id), read).await,
     };
     match read {
         Ok(state) => {

@@ -67,6 +67,12 @@ pub enum AppendError {
         /// The stream.
         stream: StreamId,
     },
+    /// The append claims a value twice.
+    #[error("a value of {namespace} is claimed twice in one append")]
+    RepeatedClaim {
+        /// Whose value.
+        namespace: String,
+    },
     /// An event or a claim is for a stream of which nothing is expected.
     #[error("nothing is expected of stream {stream}, to which an event or a claim belongs")]
     WithoutExpectation {

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool, Postgres};
 use super::writer::Request;
 use super::{Append, AppendError, ExpectedVersion, Receipt, receipt, statement};
 use crate::answer::within;
-use crate::{EventType, Position, StreamId, StreamVersion};
+use crate::{CommandId, EventType, Position, StreamId, StreamVersion};
 
 /// A connection to write on. It is kept while there is work: the pool would hand out another one
 /// each time, which has not planned the statement yet, and ask it whether it is alive.
@@ -54,11 +54,23 @@ impl Line {
             self.known = known;
             match answer {
                 Ok(outcomes) => {
+                    let mut repeated = Vec::new();
                     for (request, outcome) in batch.into_iter().zip(outcomes) {
-                        if let Ok(receipt) = &outcome {
-                            reached.add(receipt);
-                            self.learn(&request.append, receipt);
+                        match &outcome {
+                            Ok(receipt) if receipt.repeated => {
+                                repeated.push(request);
+                                continue;
+                            }
+                            Ok(receipt) => {
+                                reached.add(receipt);
+                                self.learn(&request.append);
+                            }
+                            Err(_) => {}
                         }
+                        request.reply(outcome);
+                    }
+                    for request in repeated {
+                        let outcome = self.receipt_of(request.append.command_id).await;
                         request.reply(outcome);
                     }
                 }
@@ -100,8 +112,21 @@ impl Line {
         *waiting = left;
     }
 
-    fn learn(&mut self, append: &Append, receipt: &Receipt) {
-        for event in append.events.iter().filter(|_| !receipt.repeated) {
+    /// The receipt of a command that took effect before. Whatever happens now, nothing was written.
+    async fn receipt_of(&mut self, id: CommandId) -> Result<Receipt, AppendError> {
+        let known = self.ask(async |connection| receipt::find(connection, id).await).await;
+        known
+            .map_err(|error| match error {
+                AppendError::Refused { source } | AppendError::Unconfirmed { source } => {
+                    AppendError::Unavailable { source }
+                }
+                error => error,
+            })?
+            .ok_or_else(AppendError::no_outcome)
+    }
+
+    fn learn(&mut self, append: &Append) {
+        for event in &append.events {
             if !self.known.contains(&event.event_type) {
                 self.known.insert(event.event_type.clone());
             }
@@ -130,10 +155,8 @@ impl Line {
 
 impl Reached {
     fn add(&mut self, receipt: &Receipt) {
-        if !receipt.repeated {
-            self.position = self.position.max(receipt.position);
-            self.streams.extend(receipt.streams.iter().cloned());
-        }
+        self.position = self.position.max(receipt.position);
+        self.streams.extend(receipt.streams.iter().cloned());
     }
 
     /// The conflict that `append` cannot escape, because its stream has gone on.

@@ -197,6 +197,12 @@ impl Append {
                 return Err(AppendError::WithoutExpectation { stream: event.stream.clone() });
             }
         }
+        let mut values = HashSet::with_capacity(self.claims.len());
+        for Claim { namespace, value, .. } in &self.claims {
+            if !values.insert((namespace, value)) {
+                return Err(AppendError::RepeatedClaim { namespace: namespace.clone() });
+            }
+        }
         for claim in self.claims.iter().chain(&self.releases) {
             if !named.contains(&claim.stream) {
                 return Err(AppendError::WithoutExpectation { stream: claim.stream.clone() });

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Append, AppendError, ExpectedVersion, Receipt, receipt};
+use super::{Append, AppendError, ExpectedVersion, Receipt};
 use crate::{EventType, Position, StreamId, StreamVersion, Subject, Tag};
 
 /// Between the tags of an event; no tag has a control character.
@@ -144,7 +144,8 @@ struct OutcomeRow {
 }
 
 /// Appends a batch; answers with one outcome per append, in the order given. The log holds the
-/// types `known` already.
+/// types `known` already. The receipt of a command that took effect before is not complete: it says
+/// that it is `repeated`, and no more; see [`receipt::find`].
 ///
 /// A stream that one append of the batch writes must be named by no other, no claim and no command
 /// id may come twice, and no event may fail a later condition.
@@ -204,14 +205,7 @@ pub(super) async fn append_batch(
     .fetch_all(&mut *connection)
     .await?;
 
-    let mut outcomes = read_outcomes(batch, rows);
-    for (outcome, append) in outcomes.iter_mut().zip(batch) {
-        if matches!(outcome, Ok(receipt) if receipt.repeated) {
-            let known = receipt::find(&mut *connection, append.command_id).await?;
-            *outcome = known.ok_or_else(AppendError::no_outcome);
-        }
-    }
-    Ok(outcomes)
+    Ok(read_outcomes(batch, rows))
 }
 
 /// What became of each append: what refused it, or where the rows say that it begins.

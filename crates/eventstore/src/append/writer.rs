@@ -13,7 +13,9 @@
 //! queue and is appended or refused like any other.
 
 use std::any::Any;
+use std::io;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -85,12 +87,18 @@ impl Writer {
         let (answer, outcome) = oneshot::channel();
         let request = Request { append, answer };
         self.queue.send(request).await.map_err(|_| AppendError::Closed)?;
-        outcome.await.unwrap_or(Err(AppendError::Closed))
+        // The writer ended with it in hand, as when its runtime does.
+        outcome.await.unwrap_or_else(|_| Err(AppendError::Unconfirmed { source: gone() }))
     }
 }
 
 /// A line and how far it came, unless its code panicked.
 type Written = Result<(Line, Reached), Box<dyn Any + Send>>;
+
+fn gone() -> Arc<sqlx::Error> {
+    let gone = io::Error::new(io::ErrorKind::BrokenPipe, "the writer ended");
+    Arc::new(sqlx::Error::Io(gone))
+}
 
 /// Makes batches of what waits, and sends them.
 struct Coordinator {
@@ -131,7 +139,7 @@ impl Coordinator {
                     if let Ok((line, reached)) = written {
                         self.finish(line, reached).await;
                     } else {
-                        // Who waits for it is told that the store is closed.
+                        // Who waits for it is told so.
                         tracing::error!("a batch was not written to its end");
                         self.lines.push(Line::to(self.pool.clone()));
                     }

@@ -49,7 +49,7 @@ impl Keyring {
         let shared = &self.shared;
         let key = shared.digests.get_or_try_init(|| async {
             let subject = Subject::of_digests();
-            let known = shared.fetch(&BTreeSet::from([subject.clone()]), Mode::Seal).await?;
+            let known = shared.fetch(None, &BTreeSet::from([subject.clone()]), Mode::Seal).await?;
             match known.get(&subject) {
                 Some(Known::Key(key)) => Ok(key.bytes.clone()),
                 Some(Known::Erased) | None => Err(KeyringError::UnknownSubject { subject }),

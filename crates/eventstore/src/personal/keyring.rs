@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Builder;
 
@@ -105,7 +105,7 @@ impl Keyring {
         place: &Place,
         work: impl FnMut() -> Result<R, E>,
     ) -> Result<R, PersonalError<E>> {
-        self.run(Mode::Seal, place.clone(), work).await
+        self.run(None, Mode::Seal, place.clone(), work).await
     }
 
     /// Does `work`, which reads values that belong to `place`: inside of it
@@ -121,7 +121,18 @@ impl Keyring {
         place: &Place,
         work: impl FnMut() -> Result<R, E>,
     ) -> Result<R, PersonalError<E>> {
-        self.run(Mode::Open, place.clone(), work).await
+        self.run(None, Mode::Open, place.clone(), work).await
+    }
+
+    /// [`Keyring::open`], asking for keys on a connection that the caller has already: who waits
+    /// for another one may wait for somebody who does the same.
+    pub(crate) async fn open_on<R, E>(
+        &self,
+        connection: &mut PgConnection,
+        place: &Place,
+        work: impl FnMut() -> Result<R, E>,
+    ) -> Result<R, PersonalError<E>> {
+        self.run(Some(connection), Mode::Open, place.clone(), work).await
     }
 
     /// Decodes events, for example a page of them: [`Keyring::open`] the place of each, with at
@@ -132,16 +143,20 @@ impl Keyring {
     pub async fn open_events<'a, R, E>(
         &self,
         events: impl IntoIterator<Item = &'a RecordedEvent> + Clone,
-        mut decode: impl FnMut(&RecordedEvent) -> Result<R, E>,
+        decode: impl FnMut(&RecordedEvent) -> Result<R, E>,
     ) -> Result<Vec<R>, PersonalError<E>> {
-        self.run(Mode::Open, Place::other(""), move || {
-            let decoded = events.clone().into_iter().map(|event| {
-                scope::at(Place::event(&event.stream));
-                decode(event)
-            });
-            decoded.collect()
-        })
-        .await
+        self.run(None, Mode::Open, Place::other(""), each_at_its_place(events, decode)).await
+    }
+
+    /// [`Keyring::open_events`] as [`Keyring::open_on`].
+    pub(crate) async fn open_events_on<'a, R, E>(
+        &self,
+        connection: &mut PgConnection,
+        events: impl IntoIterator<Item = &'a RecordedEvent> + Clone,
+        decode: impl FnMut(&RecordedEvent) -> Result<R, E>,
+    ) -> Result<Vec<R>, PersonalError<E>> {
+        let decode = each_at_its_place(events, decode);
+        self.run(Some(connection), Mode::Open, Place::other(""), decode).await
     }
 
     /// Now, for [`Keyring::holds`]; to be taken before the values are opened that shall be kept.
@@ -163,6 +178,7 @@ impl Keyring {
 
     async fn run<R, E>(
         &self,
+        mut connection: Option<&mut PgConnection>,
         mode: Mode,
         place: Place,
         mut work: impl FnMut() -> Result<R, E>,
@@ -181,13 +197,27 @@ impl Keyring {
             // All of them, so that everything is known of one moment.
             scope.missing.extend(scope.fetched.into_keys());
             let asked = Asked::now();
-            fetched = self.shared.fetch(&scope.missing, mode).await?;
+            fetched = self.shared.fetch(connection.as_deref_mut(), &scope.missing, mode).await?;
             if !asked.is_recent() {
                 // The answer took so long that it may be wrong by now.
                 fetched.clear();
             }
         }
         Err(KeyringError::from(silent()).into())
+    }
+}
+
+/// Decodes each of `events` where it belongs.
+fn each_at_its_place<'a, R, E>(
+    events: impl IntoIterator<Item = &'a RecordedEvent> + Clone,
+    mut decode: impl FnMut(&RecordedEvent) -> Result<R, E>,
+) -> impl FnMut() -> Result<Vec<R>, E> {
+    move || {
+        let decoded = events.clone().into_iter().map(|event| {
+            scope::at(Place::event(&event.stream));
+            decode(event)
+        });
+        decoded.collect()
     }
 }
 
@@ -212,12 +242,18 @@ impl Shared {
     /// What there is of `subjects`, and of each something: in order to seal, keys are made.
     pub(super) async fn fetch(
         &self,
+        connection: Option<&mut PgConnection>,
         subjects: &BTreeSet<Subject>,
         mode: Mode,
     ) -> Result<HashMap<Subject, Known>, KeyringError> {
         let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
-        let mut rows =
-            within(async { table::find(&mut *self.pool.acquire().await?, &names).await }).await?;
+        let mut rows = match connection {
+            Some(connection) => within(table::find(connection, &names)).await?,
+            None => {
+                within(async { table::find(&mut *self.pool.acquire().await?, &names).await })
+                    .await?
+            }
+        };
         if rows.len() < names.len() && mode == Mode::Seal {
             let there: BTreeSet<_> = rows.iter().map(Row::subject).collect();
             let absent = subjects.iter().filter(|subject| !there.contains(subject));

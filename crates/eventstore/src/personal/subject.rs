@@ -10,6 +10,9 @@ use crate::StreamId;
 /// The stream of a subject is this and its name; it must be a stream id as well.
 const STREAM: &str = "eventstore.subject-";
 
+/// The category of the streams of subjects, whose events are the erasures.
+pub const SUBJECTS: &str = "eventstore.subject";
+
 /// Names that begin so are the store's own.
 const RESERVED: &str = "eventstore.";
 

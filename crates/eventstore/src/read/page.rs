@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::row::{Reader, select_events};
 use super::{Filter, RecordedEvent};
-use crate::{LogId, Position, Tag};
+use crate::{EventStore, LogId, Position, Tag};
 
 /// Most positions that one statement looks at when it may pass over some.
 const WINDOW: i64 = 50_000;
@@ -18,8 +18,7 @@ pub struct Page {
     pub reached: Position,
 }
 
-/// Looks at the log after `after` and up to `to`, which must not be beyond its end unless the
-/// filter passes everything.
+/// Looks at the log after `after` and up to `to`.
 pub(super) async fn read(
     connection: &mut PgConnection,
     log: LogId,
@@ -38,6 +37,8 @@ pub(super) async fn read(
         let reached = events.last().map_or(after, |event| event.position);
         return Ok(Page { events, reached });
     }
+    // Where nothing is there is nothing to have looked at.
+    let to = to.min(EventStore::head_in(&mut *connection).await?);
     let categories = filter.categories.as_deref();
     let types = filter.types.as_deref();
     let actor = filter.actor.as_deref();

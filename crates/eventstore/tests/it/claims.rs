@@ -102,3 +102,13 @@ async fn nobody_gives_up_what_another_holds() {
         matches!(refused, Err(AppendError::ClaimTaken { holder, .. }) if holder == stream("a"))
     );
 }
+
+#[tokio::test]
+async fn a_value_claimed_twice_in_one_append_is_the_callers_error() {
+    let (_database, store) = log().await;
+    let mut command = to("a", exactly(0), 1);
+    command.claims = vec![Claim::new("test.name", "the one", stream("a")); 2];
+    let refused = append(&store, command).await;
+    assert!(matches!(refused, Err(AppendError::RepeatedClaim { .. })), "{refused:?}");
+    assert!(all(&store).await.is_empty());
+}

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use eventstore::aggregate::{Decided, ExecuteError, Repository, Settings, States};
 use eventstore::evolution::Evolution;
-use eventstore::{AppendError, Claim, EventStore, Receipt, StreamId};
+use eventstore::{
+    AppendError, Claim, Condition, EventStore, Position, Query, QueryItem, Receipt, StreamId,
+};
 use tokio::task::JoinSet;
 
 use crate::account::{Account, AccountEvent, Overdrawn, command};
@@ -171,4 +173,93 @@ async fn in_the_callers_transaction_it_commits_or_rolls_back_with_it() {
     }
     assert_eq!((balance(&accounts, &from).await, balance(&accounts, &to).await), (0, 10));
     assert_eq!(all(&store).await.len(), 3, "three givings of one command are one");
+}
+
+/// Another process moves money to and fro; the sum is the same at every moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_rejected_was_so_at_one_moment() {
+    let (database, store) = log().await;
+    let other = EventStore::open(database.pool()).await.unwrap();
+    let (here, there) = (accounts(&store), accounts(&other));
+    let (left, right) = (stream("left"), stream("right"));
+    deposit(&here, &left, 50).await;
+    deposit(&here, &right, 50).await;
+    let named = [left.clone(), right.clone()];
+    let moving = tokio::spawn({
+        let (named, left, right) = (named.clone(), left.clone(), right.clone());
+        async move {
+            for round in 0..150 {
+                let (from, to) = if round % 2 == 0 { (&left, &right) } else { (&right, &left) };
+                let moved = there.execute_over(&named, &command(), transfer(from, to, 40)).await;
+                moved.unwrap();
+            }
+        }
+    });
+    let reject_unless_whole = |states: &States<'_, Account>| {
+        let sum: i64 = named.iter().map(|id| states.get(id).unwrap().balance).sum();
+        if sum == 100 { Ok(Decided::default()) } else { Err(Overdrawn { balance: sum }) }
+    };
+    let mut looks = 0;
+    while !moving.is_finished() {
+        here.forget();
+        match here.execute_over(&named, &command(), reject_unless_whole).await {
+            Ok(_) | Err(ExecuteError::Contended { .. }) => looks += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+        let mut transaction = database.pool().begin().await.unwrap();
+        let looked =
+            here.execute_in(&mut transaction, &named, &command(), reject_unless_whole).await;
+        match looked {
+            Ok(_) | Err(ExecuteError::Append(AppendError::Conflict { .. })) => looks += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+        transaction.rollback().await.unwrap();
+    }
+    moving.await.unwrap();
+    assert!(looks > 10, "it looked meanwhile");
+}
+
+#[tokio::test]
+async fn only_conflicts_are_attempts_and_a_failed_condition_is_the_callers() {
+    let (_database, store) = log().await;
+    let settings = Settings { attempts: 1, ..Settings::default() };
+    let accounts: Repository<Account> =
+        Repository::new(store.clone(), Arc::new(Evolution::default()), settings);
+    let id = stream("a");
+    deposit(&accounts, &id, 10).await;
+    let withdraw = |account: &Account| account.withdraw(11);
+    let refused = accounts.execute(&id, &command(), withdraw).await;
+    assert!(matches!(refused, Err(ExecuteError::Rejected(_))), "{refused:?}");
+    let nothing = |_: &Account| Ok::<_, Overdrawn>(vec![]);
+    accounts.execute(&id, &command(), nothing).await.unwrap();
+
+    let query = Query::nothing().or(QueryItem::default().of_types(["bank.deposited"]));
+    let conditions = vec![Condition { after: Position::START, query }];
+    let decide = |_: &States<'_, Account>| {
+        let decided = Decided::on(&id, Account::deposit(1));
+        Ok::<_, Overdrawn>(Decided { conditions: conditions.clone(), ..decided })
+    };
+    let failed = accounts.execute_over(std::slice::from_ref(&id), &command(), decide).await;
+    let Err(ExecuteError::Append(AppendError::ConditionFailed { position, .. })) = failed else {
+        panic!("{failed:?}")
+    };
+    assert_eq!(position.get(), 1);
+}
+
+/// What would be too much by now was not when it took effect.
+#[tokio::test]
+async fn a_command_given_again_has_its_receipt_whatever_stands_in_its_way_now() {
+    let (_database, store) = log().await;
+    let accounts = accounts(&store);
+    let (id, once) = (stream("a"), command());
+    let double = |account: &Account| {
+        let times = usize::try_from(account.movements + 300).unwrap();
+        Ok::<_, Overdrawn>(vec![AccountEvent::Deposited { amount: 1 }; times])
+    };
+    let first = accounts.execute(&id, &once, double).await.unwrap();
+    let again = accounts.execute(&id, &once, double).await.unwrap();
+    assert_eq!(again, Receipt { repeated: true, ..first });
+    let refused = accounts.execute(&id, &command(), double).await;
+    let too_many = matches!(refused, Err(ExecuteError::Append(AppendError::TooManyEvents { .. })));
+    assert!(too_many, "{refused:?}");
 }

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use proptest::prelude::*;
 use sqlx::types::Uuid;
 
-use crate::support::{all, append, log, stream, to};
+use crate::support::{all, append, exactly, log, stream, to};
 
 /// 2,600 events on four streams of two categories, of three types, three actors and some tags.
 async fn filled() -> (testkit::TestDatabase, EventStore, Vec<RecordedEvent>) {
@@ -98,7 +98,7 @@ async fn a_stream_is_read_forward_backward_between_versions_and_as_of_a_moment()
     let (_database, store) = log().await;
     // More than a page.
     for batch in 0..5 {
-        append(&store, to("a", crate::support::exactly(batch * 500), 500)).await.unwrap();
+        append(&store, to("a", exactly(batch * 500), 500)).await.unwrap();
         append(&store, to("b", ExpectedVersion::Any, 1)).await.unwrap();
     }
     let of_a: Vec<_> =
@@ -169,4 +169,24 @@ async fn an_id_leads_to_its_event_sorts_like_the_log_and_is_the_same_in_sql() {
     let (_other_database, other, others) = filled().await;
     assert_ne!(others[0].id, events[0].id);
     assert!(other.event(events[0].id).await.unwrap().is_none());
+}
+
+/// A page ends where the log ends, however far it was asked for: what comes later is on the next one.
+#[tokio::test]
+async fn a_page_beyond_the_end_leaves_out_nothing_that_comes_later() {
+    let (_database, store) = log().await;
+    append(&store, to("a", exactly(0), 5)).await.unwrap();
+    let in_category = Filter { categories: Some(vec!["a".to_owned()]), ..Filter::everything() };
+    let filters = [Filter::everything(), Filter::types(["test.happened"]), in_category];
+    let mut reached = Vec::new();
+    for filter in &filters {
+        let page = store.read_page(filter, Position::START, Position::MAX, 100).await.unwrap();
+        assert_eq!((page.events.len(), page.reached.get()), (5, 5), "{filter:?}");
+        reached.push(page.reached);
+    }
+    append(&store, to("a", exactly(5), 2)).await.unwrap();
+    for (filter, reached) in filters.iter().zip(reached) {
+        let page = store.read_page(filter, reached, Position::MAX, 100).await.unwrap();
+        assert_eq!(page.events.len(), 2, "{filter:?}");
+    }
 }

@@ -5,13 +5,12 @@ use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read as _, Seek as _,
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use application::audit::Range;
-use domain::CATEGORIES;
+use application::audit::{self, Range};
 use eventstore::archive::{Earlier, Export, Scope};
 use eventstore::{EventStore, Filter, Position, Tag};
 use indicatif::ProgressBar;
 
-use super::{answer, known_types, progress};
+use super::{answer, known_types, listed, progress};
 use crate::cli;
 
 const BAR: &str = "{wide_bar} {human_pos} of {human_len} positions, {eta} to go";
@@ -36,9 +35,10 @@ pub(super) async fn export(store: EventStore, request: cli::Export) -> anyhow::R
 /// What is asked for, of the log as it is now.
 async fn scope(store: &EventStore, request: &cli::Export) -> anyhow::Result<Scope> {
     let cli::Export { types, categories, tags, .. } = request;
-    known_types(types)?;
-    if let Some(unknown) = categories.iter().find(|name| !CATEGORIES.contains(&name.as_str())) {
-        bail!("no category is called {unknown:?}; there are: {}", CATEGORIES.join(", "));
+    known_types(store, types).await?;
+    let known = audit::categories();
+    if let Some(unknown) = categories.iter().find(|&name| !known.contains(name)) {
+        bail!("no category is called {unknown:?}; there are: {}", listed(known));
     }
     let tags = tags.iter().map(|tag| Tag::new(tag.as_str()));
     let some = |names: &[String]| Some(names.to_vec()).filter(|names| !names.is_empty());

@@ -8,10 +8,12 @@ use eventstore::aggregate::{
 };
 use eventstore::evolution::Evolution;
 use eventstore::{
-    CommandId, EventStore, EventType, Fingerprint, Keyring, KeyringError, Personal, StreamId,
+    CommandId, EventStore, EventType, Fingerprint, Keyring, KeyringError, Personal, Receipt,
+    StreamId,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use testkit::eventually;
 
 use super::{erase, keyring, metadata, subject};
@@ -67,16 +69,17 @@ fn customers(store: &EventStore, keyring: &Keyring) -> Repository<Customer> {
         .with_keyring(keyring.clone())
 }
 
+fn command() -> Command {
+    let id = CommandId::new(id());
+    Command { id, fingerprint: Fingerprint::of(b""), metadata: metadata() }
+}
+
 async fn change(
     customers: &Repository<Customer>,
     of: &StreamId,
     email: &str,
 ) -> Result<(), ExecuteError<()>> {
-    let command = Command {
-        id: CommandId::new(id()),
-        fingerprint: Fingerprint::of(b""),
-        metadata: metadata(),
-    };
+    let command = command();
     let email = || Personal::new(subject("customer:1"), email.to_owned());
     let decide = |_: &Customer| Ok(vec![EmailChanged { email: email() }]);
     customers.execute(of, &command, decide).await.map(drop)
@@ -108,7 +111,9 @@ async fn states_and_snapshots_are_sealed_and_read_as_erased() {
         assert_eq!((customer.email(), customer.changes), (Some("ada@four.example"), 4));
     }
 
+    let kept = writing.load(&of).await.unwrap().state;
     erase(&here, "customer:1").await.unwrap();
+    assert_eq!(kept.email(), None, "a state that was given out");
     // Here at once, although the state in memory was made from values never read from anywhere.
     let customer = writing.load(&of).await.unwrap().state;
     assert_eq!((customer.email(), customer.changes), (None, 4));
@@ -127,6 +132,33 @@ async fn states_and_snapshots_are_sealed_and_read_as_erased() {
     }
     let refused = change(&writing, &of, "ada@five.example").await;
     assert!(matches!(refused, Err(ExecuteError::Seal(KeyringError::Erased { .. }))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_command_given_again_after_the_erasure_has_its_receipt() {
+    let (_database, store) = log().await;
+    let keyring = keyring(&store).await;
+    let customers = customers(&store, &keyring);
+    let (of, command) = (stream("customer-1"), command());
+    let email = || Personal::new(subject("customer:1"), "ada@one.example".to_owned());
+    let register = |_: &Customer| Ok::<_, ()>(vec![EmailChanged { email: email() }]);
+    let first = customers.execute(&of, &command, register).await.unwrap();
+    erase(&keyring, "customer:1").await.unwrap();
+    let again = customers.execute(&of, &command, register).await.unwrap();
+    assert_eq!(again, Receipt { repeated: true, ..first });
+}
+
+/// Who waits for a second connection while holding the only one waits for ever.
+#[tokio::test]
+async fn a_pool_of_one_is_enough_to_read_what_is_sealed() {
+    let (database, store) = log().await;
+    let writer = keyring(&store).await;
+    change(&customers(&store, &writer), &stream("customer-1"), "ada@one.example").await.unwrap();
+    let small = PgPoolOptions::new().max_connections(1).connect(database.url()).await.unwrap();
+    let small = EventStore::open(small).await.unwrap();
+    let reader = keyring(&small).await;
+    let customer = customers(&small, &reader).load(&stream("customer-1")).await.unwrap().state;
+    assert_eq!(customer.email(), Some("ada@one.example"));
 }
 
 #[tokio::test]
