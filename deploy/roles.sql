@@ -11,20 +11,29 @@
     \set role annals_app
 \endif
 
-GRANT USAGE ON SCHEMA eventstore, relay TO :"role";
+GRANT USAGE ON SCHEMA eventstore TO :"role";
 
 -- The log is read; it is written by functions that run as their owner.
 GRANT SELECT ON ALL TABLES IN SCHEMA eventstore TO :"role";
 GRANT EXECUTE ON FUNCTION eventstore.append, eventstore.add_partitions, eventstore.first_match,
     eventstore.position_at, eventstore.event_id TO :"role";
 
--- What followers, aggregates and the inbox keep for themselves.
+-- What followers and aggregates keep for themselves.
 GRANT INSERT, UPDATE, DELETE ON eventstore.cursors, eventstore.snapshots TO :"role";
-GRANT SELECT, INSERT, UPDATE, DELETE ON relay.inbox TO :"role";
 
 -- A new subject of personal data gets a key.
 GRANT INSERT ON eventstore.subject_keys TO :"role";
 
 -- Read models are disposable, and belong to whoever makes them.
 SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), :'role') \gexec
-GRANT SELECT ON public._sqlx_migrations TO :"role";
+
+-- Where the inbox and the migrator of Annals are; the event store can be used without them.
+SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
+       to_regclass('public._sqlx_migrations') IS NOT NULL AS has_migrator \gset
+\if :has_inbox
+    GRANT USAGE ON SCHEMA relay TO :"role";
+    GRANT SELECT, INSERT, UPDATE, DELETE ON relay.inbox TO :"role";
+\endif
+\if :has_migrator
+    GRANT SELECT ON public._sqlx_migrations TO :"role";
+\endif

@@ -27,14 +27,26 @@ async fn join(
     let joined = |tag: &Tag| QueryItem::tagged([tag.clone()]).of_types(["school.joined"]);
     let query = Query::nothing().or(joined(&course)).or(joined(&student));
     loop {
-        let known = store.read_matching(&query, Position::START).await?;
-        let count = |tag| known.events.iter().filter(|event| event.tags.contains(tag)).count();
-        if count(&course) >= PLACES || count(&student) >= COURSES {
+        let stream = StreamId::new(format!("school.place-{course}-{student}"))?;
+        let command = Uuid::new_v5(&Uuid::NAMESPACE_OID, stream.as_str().as_bytes());
+        if store.receipt(CommandId::new(command)).await?.is_some() {
+            return Ok(true);
+        }
+
+        let (mut after, mut places, mut courses) = (Position::START, 0, 0);
+        loop {
+            let known = store.read_matching(&query, after).await?;
+            after = known.reached;
+            if known.events.is_empty() {
+                break;
+            }
+            let count = |tag| known.events.iter().filter(|event| event.tags.contains(tag)).count();
+            (places, courses) = (places + count(&course), courses + count(&student));
+        }
+        if places >= PLACES || courses >= COURSES {
             return Ok(false);
         }
 
-        let stream = StreamId::new(format!("school.place-{course}-{student}"))?;
-        let command = Uuid::new_v5(&Uuid::NAMESPACE_OID, stream.as_str().as_bytes());
         let metadata = Metadata {
             actor: student.to_string(),
             correlation_id: command,
@@ -48,7 +60,7 @@ async fn join(
             tags: vec![course.clone(), student.clone()],
             ..NewEvent::new(stream, EventType::new("school.joined", 1), "{}")
         });
-        append.conditions.push(Condition { after: known.reached, query: query.clone() });
+        append.conditions.push(Condition { after, query: query.clone() });
         match store.append(append).await {
             Ok(_) => return Ok(true),
             // Somebody joined meanwhile: look again.

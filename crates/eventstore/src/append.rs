@@ -28,7 +28,8 @@ impl EventStore {
     /// Appends inside the caller's transaction, so that it commits with rows of the caller's own.
     ///
     /// The order lock of the log is held from here to the end of the transaction: every other
-    /// append of every process waits for it. Call it last, with nothing slow behind it.
+    /// append of every process waits for it. Call it last, with nothing slow behind it. The
+    /// transaction must be READ COMMITTED.
     ///
     /// # Errors
     /// As [`EventStore::append`], but never [`AppendError::Unconfirmed`]: the commit is the

@@ -63,7 +63,8 @@ impl EventStore {
         self.writer.append(append).await
     }
 
-    /// What the command `id` did, if it took effect.
+    /// What the command `id` did, if it took effect. If there is none, it may take effect yet: an
+    /// append that got no answer can still be waiting for its turn.
     ///
     /// # Errors
     /// The database cannot be reached.

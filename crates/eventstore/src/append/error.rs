@@ -93,9 +93,9 @@ pub enum AppendError {
         #[source]
         source: Arc<sqlx::Error>,
     },
-    /// It was sent and no answer came: it may have been written or not. Ask
-    /// [`EventStore::receipt`](crate::EventStore::receipt), or give the same command id again,
-    /// which is safe (law 4).
+    /// It was sent and no answer came: it may have been written, or be written yet. Give the same
+    /// append again, which is safe (law 4). A [receipt](crate::EventStore::receipt) proves that it
+    /// was written; none proves nothing.
     #[error("the append was sent, but no answer came")]
     Unconfirmed {
         /// What broke.
