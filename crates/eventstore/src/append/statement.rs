@@ -145,7 +145,7 @@ struct OutcomeRow {
 
 /// Appends a batch; answers with one outcome per append, in the order given. The log holds the
 /// types `known` already. The receipt of a command that took effect before is not complete: it says
-/// that it is `repeated`, and no more; see [`receipt::find`].
+/// that it is `repeated`, and no more; see [`super::receipt::find`].
 ///
 /// A stream that one append of the batch writes must be named by no other, no claim and no command
 /// id may come twice, and no event may fail a later condition.
