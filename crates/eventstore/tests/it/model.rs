@@ -36,7 +36,7 @@ use self::state::{Answer, State};
 use crate::support::MIGRATOR;
 
 /// How many runs there are if nobody says otherwise. To begin one costs more than its rounds.
-const RUNS: u32 = 12;
+const RUNS: u32 = 16;
 
 /// What all runs together must have come across: else they would show little.
 const WANTED: [&str; 11] = [

@@ -1,5 +1,7 @@
 //! What is asked: any append, with numbers in place of what depends on the state.
 
+use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use eventstore::{
@@ -16,8 +18,9 @@ use crate::support::stream;
 
 /// Sorted by bytes they stand in another order than in any language.
 const STREAMS: [&str; 5] = ["b-1", "B-2", "ä-1", "b", "b_1"];
-const TYPES: [(&str, i16); 4] =
-    [("test.joined", 1), ("test.joined", 2), ("test.left", 1), ("test.Ended", 1)];
+/// How many streams a crowd writes, so that many may share a batch.
+const MANY: usize = 1_000;
+const TYPES: [&str; 3] = ["test.joined", "test.left", "test.Ended"];
 const TAGS: [&str; 4] = ["course:1", "Course:1", "student:ü", "student:1"];
 
 /// One caller of a round.
@@ -35,8 +38,7 @@ struct Op {
     /// An earlier one instead, counted back from the last, with the same body or another.
     again: Option<(usize, bool)>,
     expectations: Vec<(usize, Expected)>,
-    /// Stream (of those expected), type, tags, and whether the public is told.
-    events: Vec<(usize, usize, Vec<usize>, bool)>,
+    events: Vec<Event>,
     /// How far back from the end of the log, and the items: types and tags.
     conditions: Vec<(i64, Vec<Item>)>,
     /// Value and stream (of those expected).
@@ -44,8 +46,13 @@ struct Op {
     releases: Vec<(usize, usize)>,
     /// Values that go over from whoever holds them.
     moves: Vec<usize>,
+    /// What an earlier one claims, counted back from the last, is given up.
+    undone: Option<usize>,
     flaw: Option<Flaw>,
 }
+
+/// Stream (of those expected), type, its shape, tags, and whether the public is told.
+type Event = (usize, usize, i16, Vec<usize>, bool);
 
 type Item = (Option<Vec<usize>>, Vec<usize>);
 
@@ -67,21 +74,23 @@ enum Flaw {
 }
 
 pub(super) fn rounds() -> impl Strategy<Value = Vec<Vec<Call>>> {
-    let alone = vec(call(), 1);
-    let some = vec(call(), 2..14);
-    let crowd = vec(call(), 64..100).prop_map(|mut calls| {
-        for call in &mut calls {
+    let alone = vec(call(STREAMS.len()), 1);
+    let some = vec(call(STREAMS.len()), 2..14);
+    // Most of them through one store, which then writes on two connections in turn.
+    let crowd = vec(call(MANY), 110..128).prop_map(|mut calls| {
+        for (number, call) in calls.iter_mut().enumerate() {
             call.wait = 0;
+            call.store = usize::from(number % 16 == 15);
         }
         calls
     });
     vec(prop_oneof![12 => alone, 12 => some, 1 => crowd], 1..40)
 }
 
-fn call() -> impl Strategy<Value = Call> {
+fn call(streams: usize) -> impl Strategy<Value = Call> {
     let way = prop_oneof![
-        5 => op().prop_map(|op| (Way::Append, vec![op])),
-        1 => (any::<bool>(), vec(op(), 1..4))
+        5 => op(streams).prop_map(|op| (Way::Append, vec![op])),
+        1 => (any::<bool>(), vec(op(streams), 1..4))
             .prop_map(|(commits, ops)| (Way::Transaction { commits }, ops)),
     ];
     let wait = prop_oneof![2 => Just(0), 1 => 0..14_usize];
@@ -89,7 +98,9 @@ fn call() -> impl Strategy<Value = Call> {
         .prop_map(|(store, wait, (way, ops))| Call { store, wait, way, ops })
 }
 
-fn op() -> impl Strategy<Value = Op> {
+fn op(streams: usize) -> impl Strategy<Value = Op> {
+    // In a crowd one that must wait for others keeps many more from sharing its batch.
+    let share = if streams == MANY { 0.04 } else { 0.2 };
     let expected = prop_oneof![
         8 => Just(Expected::Off(0)),
         1 => Just(Expected::Off(-1)),
@@ -98,15 +109,16 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Expected::Any),
         1 => Just(Expected::Exists),
     ];
-    let expectations = vec((0..STREAMS.len(), expected), 0..4).prop_map(|mut expectations| {
-        let mut named = [false; STREAMS.len()];
-        expectations.retain(|(stream, _)| !std::mem::replace(&mut named[*stream], true));
+    let expectations = vec((0..streams, expected), 0..4).prop_map(|mut expectations| {
+        let mut named = BTreeSet::new();
+        expectations.retain(|(stream, _)| named.insert(*stream));
         expectations
     });
-    let event = (0..4_usize, 0..TYPES.len(), vec(0..TAGS.len(), 0..3), any::<bool>());
+    // So many shapes that some come only with what is refused.
+    let event = (0..4_usize, 0..TYPES.len(), 1..60_i16, vec(0..TAGS.len(), 0..3), any::<bool>());
     let item = (prop::option::of(vec(0..TYPES.len(), 0..3)), vec(0..TAGS.len(), 0..3));
     let condition = (-2..8_i64, vec(item, 0..4));
-    let claim = (0..4_usize, 0..4_usize);
+    let claim = (0..3_usize, 0..4_usize);
     let flaw = prop_oneof![
         2 => Just(Flaw::NotJson),
         1 => Just(Flaw::NamedTwice),
@@ -117,14 +129,15 @@ fn op() -> impl Strategy<Value = Op> {
         prop::option::weighted(0.1, (0..12_usize, any::<bool>())),
         expectations,
         vec(event, 0..5),
-        rarely(vec(condition, 1..3)),
-        rarely(vec(claim.clone(), 1..3)),
-        rarely(vec(claim, 1..3)),
-        rarely(vec(0..4_usize, 1..2)),
+        some(share, vec(condition, 1..3)),
+        some(share, vec(claim.clone(), 1..3)),
+        some(share, vec(claim, 1..3)),
+        some(share, vec(0..3_usize, 1..2)),
+        prop::option::weighted(share / 2.0, 0..12_usize),
         prop::option::weighted(0.05, flaw),
     )
         .prop_map(
-            |(again, expectations, events, conditions, claims, releases, moves, flaw)| Op {
+            |(again, expectations, events, conditions, claims, releases, moves, undone, flaw)| Op {
                 again,
                 expectations,
                 events,
@@ -132,15 +145,18 @@ fn op() -> impl Strategy<Value = Op> {
                 claims,
                 releases,
                 moves,
+                undone,
                 flaw,
             },
         )
 }
 
-fn rarely<T: std::fmt::Debug + Clone>(
+/// `things` in that `share` of all cases, else none.
+fn some<T: Debug + Clone>(
+    share: f64,
     things: impl Strategy<Value = Vec<T>>,
 ) -> impl Strategy<Value = Vec<T>> {
-    prop::option::weighted(0.2, things).prop_map(Option::unwrap_or_default)
+    prop::option::weighted(share, things).prop_map(Option::unwrap_or_default)
 }
 
 impl Call {
@@ -164,7 +180,7 @@ impl Op {
         }
         let mut append = empty(made.len());
         for (number, expected) in &self.expectations {
-            let stream = stream(STREAMS[*number]);
+            let stream = numbered(*number);
             let version = state.version(&stream).get();
             let expected = match expected {
                 Expected::Off(off) => ExpectedVersion::Exact(StreamVersion::new(version + off)),
@@ -190,10 +206,18 @@ impl Op {
                 spoil(&mut append, flaw, of(0));
             }
         }
+        let earlier = self.undone.and_then(|back| made.iter().rev().nth(back));
+        if let Some(claim) = earlier.and_then(|earlier| earlier.claims.first()) {
+            give_up(&mut append, claim.clone());
+        }
         let append = Arc::new(append);
         made.push(Arc::clone(&append));
         append
     }
+}
+
+fn numbered(number: usize) -> StreamId {
+    stream(&STREAMS.get(number).map_or_else(|| format!("one-{number}"), ToString::to_string))
 }
 
 /// The command `number`, which does nothing yet.
@@ -211,14 +235,14 @@ fn empty(number: usize) -> Append {
 fn event(
     index: usize,
     of: impl Fn(usize) -> StreamId,
-    (stream, of_type, tags, is_public): &(usize, usize, Vec<usize>, bool),
+    (stream, of_type, schema_version, tags, is_public): &Event,
 ) -> NewEvent {
-    let (name, schema_version) = TYPES[*of_type];
+    let name = TYPES[*of_type];
     let payload = format!(r#"{{ "kept":  "byte\u0020for byte",  "index" :{index}}}"#);
     NewEvent {
         tags: tags.iter().map(|tag| Tag::new(TAGS[*tag]).unwrap()).collect(),
         subject: is_public.then(|| format!("{name}.v{schema_version}")),
-        ..NewEvent::new(of(*stream), EventType::new(name, schema_version), payload)
+        ..NewEvent::new(of(*stream), EventType::new(name, *schema_version), payload)
     }
 }
 
@@ -226,7 +250,7 @@ fn condition(state: &State, (back, items): &(i64, Vec<Item>)) -> Condition {
     let item = |(types, tags): &Item| {
         let item = QueryItem::tagged(tags.iter().map(|tag| Tag::new(TAGS[*tag]).unwrap()));
         match types {
-            Some(types) => item.of_types(types.iter().map(|of_type| TYPES[*of_type].0)),
+            Some(types) => item.of_types(types.iter().map(|of_type| TYPES[*of_type])),
             None => item,
         }
     };
@@ -244,16 +268,20 @@ fn value(number: usize, stream: StreamId) -> Claim {
 fn hand_over(append: &mut Append, state: &State, claim: Claim) {
     let key = (claim.namespace.clone(), claim.value.clone());
     if let Some(holder) = state.claims.get(&key) {
-        if !append.expectations.iter().any(|(stream, _)| stream == holder) {
-            append.expectations.push((holder.clone(), ExpectedVersion::Any));
-        }
-        append.releases.push(Claim { stream: holder.clone(), ..claim.clone() });
+        give_up(append, Claim { stream: holder.clone(), ..claim.clone() });
     }
     append.claims.push(claim);
 }
 
+fn give_up(append: &mut Append, claim: Claim) {
+    if !append.expectations.iter().any(|(stream, _)| *stream == claim.stream) {
+        append.expectations.push((claim.stream.clone(), ExpectedVersion::Any));
+    }
+    append.releases.push(claim);
+}
+
 fn spoil(append: &mut Append, flaw: Flaw, named: StreamId) {
-    let of_type = EventType::new(TYPES[0].0, TYPES[0].1);
+    let of_type = EventType::new(TYPES[0], 1);
     match flaw {
         Flaw::NotJson => append.events.push(NewEvent::new(named, of_type, NOT_JSON)),
         Flaw::NamedTwice => append.expectations.push((named, ExpectedVersion::Any)),

@@ -8,7 +8,7 @@
 //! linearizability, and it is what a caller can see: less would allow an answer from the past, and
 //! more (the order in which they asked) was never promised.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::ask::Answered;
 use super::state::{Claims, State};
@@ -25,7 +25,7 @@ pub(super) fn find(state: &State, calls: &[Answered], claims: &Claims) -> Option
         .iter()
         .map(|call| effective & mask(calls, |other| other.asked_at > call.told_at))
         .collect();
-    let mut search = Search { calls, effective, before, after, claims, seen: HashSet::new() };
+    let mut search = Search { calls, effective, before, after, claims, tried: HashMap::new() };
     search.go(state.clone(), 0, 0)
 }
 
@@ -41,9 +41,9 @@ struct Search<'a> {
     /// Who took effect and asked after each was answered.
     after: Vec<u128>,
     claims: &'a Claims,
-    /// What was tried in vain: who had taken effect and who was explained, and the claims, on whose
-    /// order nothing else depends.
-    seen: HashSet<(u128, u128, Claims)>,
+    /// What was tried in vain: who had taken effect, in which order as far as it matters, which is
+    /// to the claims; and who was explained.
+    tried: HashMap<(u128, Claims), Vec<u128>>,
 }
 
 impl Search<'_> {
@@ -51,51 +51,57 @@ impl Search<'_> {
     fn go(&mut self, state: State, taken: u128, mut explained: u128) -> Option<State> {
         for (index, call) in self.calls.iter().enumerate() {
             let bit = 1 << index;
-            let is_open = (self.effective | explained) & bit == 0;
-            let is_time = self.before[index] & !taken == 0 && self.after[index] & taken == 0;
-            if is_open && is_time && call.next_state(&state).is_some() {
-                explained |= bit;
+            if (taken | explained) & bit == 0 && call.is_past(&state) {
+                return None;
+            }
+            if (self.effective | explained) & bit == 0 {
+                if self.after[index] & taken != 0 {
+                    return None;
+                }
+                let is_time = self.before[index] & !taken == 0;
+                if is_time && call.next_state(&state).is_some() {
+                    explained |= bit;
+                }
             }
         }
         if taken == self.effective {
             let is_all = (taken | explained).count_ones() as usize == self.calls.len();
             return (is_all && state.claims == *self.claims).then_some(state);
         }
-        if !self.seen.insert((taken, explained, state.claims.clone())) {
+        let tried = self.tried.entry((taken, state.claims.clone())).or_default();
+        if tried.iter().any(|more| explained & !more == 0) {
             return None;
         }
-        for (index, call) in self.calls.iter().enumerate() {
-            let bit = 1 << index;
-            let is_time = self.before[index] & !taken == 0;
-            if self.effective & !taken & bit != 0
-                && is_time
-                && let Some(next) = call.next_state(&state)
-            {
-                let last = self.go(next.into_owned(), taken | bit, explained);
-                if last.is_some() || self.may_as_well_come_first(index, explained) {
-                    return last;
-                }
-            }
+        tried.push(explained);
+        let is_next = |&index: &usize| {
+            self.effective & !taken & 1 << index != 0
+                && self.before[index] & !taken == 0
+                && self.calls[index].next_state(&state).is_some()
+        };
+        let mut next: Vec<_> = (0..self.calls.len()).filter(is_next).collect();
+        let comes_first = |&index: &usize| self.may_as_well_come_first(index, taken | explained);
+        if let Some(first) = next.iter().copied().find(comes_first) {
+            next = vec![first];
         }
-        None
+        next.into_iter().find_map(|index| {
+            let next = self.calls[index].next_state(&state)?.into_owned();
+            self.go(next, taken | 1 << index, explained)
+        })
     }
 
     /// Whether nobody could tell if the call came somewhat later: it leaves nothing but its record,
-    /// for which nobody asks who is not explained yet, and nobody was answered before it asked. To
-    /// try that, too, would take for ever with many such calls.
-    fn may_as_well_come_first(&self, index: usize, explained: u128) -> bool {
+    /// and of those who are still to come nobody was answered before it asked, or as if there were
+    /// no record. To try that, too, would take for ever with many such calls.
+    fn may_as_well_come_first(&self, index: usize, done: u128) -> bool {
         let call = &self.calls[index];
-        let is_silent = call.appends.iter().all(|append| {
-            append.events.is_empty() && append.claims.is_empty() && append.releases.is_empty()
-        });
-        let open = self
+        let mut others = self
             .calls
             .iter()
             .enumerate()
-            .filter(|(other, _)| (self.effective | explained) & 1 << other == 0);
-        let mut others = open.map(|(other, call)| (self.after[other], call));
-        is_silent
-            && others
-                .all(|(after, other)| after & 1 << index == 0 && !other.shares_command_with(call))
+            .filter(|(other, _)| *other != index && done & 1 << other == 0);
+        call.is_silent()
+            && others.all(|(other, asked)| {
+                self.after[other] & 1 << index == 0 && !asked.does_not_know(call)
+            })
     }
 }

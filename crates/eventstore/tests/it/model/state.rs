@@ -25,7 +25,8 @@ pub(super) enum Answer {
     ClaimTaken(String, StreamId),
     /// By the database, with this SQLSTATE.
     Refused(String),
-    Repeated(StreamId),
+    RepeatedStream(StreamId),
+    RepeatedClaim(String),
     Unexpected(StreamId),
     /// What the model never says.
     Other(String),
@@ -48,7 +49,10 @@ impl Answer {
             Self::ConditionFailed(..) => "a condition failed",
             Self::ClaimTaken(..) => "a claim taken",
             Self::Refused(_) => "refused by the database",
-            Self::Repeated(_) | Self::Unexpected(_) | Self::Other(_) => "never to be appended",
+            Self::RepeatedStream(_)
+            | Self::RepeatedClaim(_)
+            | Self::Unexpected(_)
+            | Self::Other(_) => "never to be appended",
         }
     }
 }
@@ -65,7 +69,8 @@ impl From<Result<Receipt, AppendError>> for Answer {
             Err(AppendError::ClaimTaken { namespace, holder }) => {
                 Self::ClaimTaken(namespace, holder)
             }
-            Err(AppendError::RepeatedStream { stream }) => Self::Repeated(stream),
+            Err(AppendError::RepeatedStream { stream }) => Self::RepeatedStream(stream),
+            Err(AppendError::RepeatedClaim { namespace }) => Self::RepeatedClaim(namespace),
             Err(AppendError::WithoutExpectation { stream }) => Self::Unexpected(stream),
             Err(AppendError::Refused { source }) => {
                 match source.as_database_error().and_then(DatabaseError::code) {
@@ -172,12 +177,18 @@ impl State {
         if append.events.iter().any(|event| event.payload == NOT_JSON) {
             return vec![Answer::refused("22P02")];
         }
-        let mut new = BTreeSet::new();
-        let mut claimed = append.claims.iter().map(key).filter(|key| !left.contains_key(key));
-        if claimed.any(|key| !new.insert(key)) {
-            return vec![Answer::refused("23505")];
-        }
         vec![Answer::Done(self.receipt(append))]
+    }
+
+    /// Whether the position in `answer` is one that it could have here.
+    pub(super) fn may_be(&self, append: &Append, answer: &Answer) -> bool {
+        match answer {
+            Answer::Done(receipt) if !receipt.repeated => {
+                receipt.position == self.position_after(append)
+            }
+            Answer::ConditionFailed(position, _) => *position <= self.head(),
+            _ => true,
+        }
     }
 
     fn receipt(&self, append: &Append) -> Receipt {
@@ -187,13 +198,16 @@ impl State {
                 streams.entry(&event.stream).or_insert_with(|| self.version(&event.stream));
             *version = StreamVersion::new(version.get() + 1);
         }
-        let added = i64::try_from(append.events.len()).unwrap();
         Receipt {
             command_id: append.command_id,
-            position: Position::new(self.head().get() + added),
+            position: self.position_after(append),
             streams: streams.into_iter().map(|(of, version)| (of.clone(), version)).collect(),
             repeated: false,
         }
+    }
+
+    pub(super) fn position_after(&self, append: &Append) -> Position {
+        Position::new(self.head().get() + i64::try_from(append.events.len()).unwrap())
     }
 
     /// What `append` does if nothing speaks against it.
@@ -226,16 +240,22 @@ fn key(claim: &Claim) -> (String, String) {
     (claim.namespace.clone(), claim.value.clone())
 }
 
-/// Why it could never be appended.
-fn unfit(append: &Append) -> Option<Answer> {
+/// Why it could never be appended, which is seen before the database is asked.
+pub(super) fn unfit(append: &Append) -> Option<Answer> {
     let mut named = BTreeSet::new();
     for (stream, _) in &append.expectations {
         if !named.insert(stream) {
-            return Some(Answer::Repeated(stream.clone()));
+            return Some(Answer::RepeatedStream(stream.clone()));
         }
     }
-    let events = append.events.iter().map(|event| &event.stream);
-    let claims = append.claims.iter().chain(&append.releases).map(|claim| &claim.stream);
-    let stranger = events.chain(claims).find(|stream| !named.contains(*stream))?;
-    Some(Answer::Unexpected(stranger.clone()))
+    let unexpected =
+        |stream: &StreamId| (!named.contains(stream)).then(|| Answer::Unexpected(stream.clone()));
+    if let Some(unfit) = append.events.iter().find_map(|event| unexpected(&event.stream)) {
+        return Some(unfit);
+    }
+    let mut claimed = BTreeSet::new();
+    if let Some(twice) = append.claims.iter().find(|claim| !claimed.insert(key(claim))) {
+        return Some(Answer::RepeatedClaim(twice.namespace.clone()));
+    }
+    append.claims.iter().chain(&append.releases).find_map(|claim| unexpected(&claim.stream))
 }
