@@ -333,6 +333,21 @@ BEGIN
           AND held.value = given.value
           AND held.stream = given.stream;
 
+        -- What a stream holds already may come to be somebody's, whose erasure shall release it.
+        IF num_nonnulls(VARIADIC claim_subject) > 0 THEN
+            UPDATE eventstore.claims AS held
+            SET subject = given.subject
+            FROM unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release, claim_subject)
+                 AS given (command, namespace, value, stream, release, subject)
+            WHERE NOT given.release
+              AND given.subject IS NOT NULL
+              AND given.command <> ALL (refused)
+              AND held.namespace = given.namespace
+              AND held.value = given.value
+              AND held.stream = given.stream
+              AND held.subject IS DISTINCT FROM given.subject;
+        END IF;
+
         INSERT INTO eventstore.claims (namespace, value, stream, subject)
         SELECT given.namespace, given.value, given.stream, given.subject
         FROM unnest(claim_command, claim_namespace, claim_value, claim_stream, claim_release, claim_subject)

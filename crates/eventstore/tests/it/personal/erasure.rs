@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use eventstore::personal::SUBJECT_ERASED;
 use eventstore::{
-    AppendError, CommandId, EventStore, Filter, Keyring, KeyringError, Personal, Place, Position,
-    Subject,
+    AppendError, Claim, CommandId, EventStore, ExpectedVersion, Filter, Keyring, KeyringError,
+    Personal, Place, Position, Subject,
 };
 use futures_util::TryStreamExt;
 use sqlx::PgPool;
@@ -247,6 +247,24 @@ async fn who_cannot_ask_what_is_erased_asks_for_each_key() {
 }
 
 /// The append looks for the tombstone under the order lock, under which the erasure commits.
+#[tokio::test]
+async fn a_value_that_came_to_be_somebodys_later_is_free_after_the_erasure_too() {
+    let (_database, store) = log().await;
+    let keyring = keyring(&store).await;
+    let claim = async |name: &str, claim: Claim| {
+        let mut command = to(name, ExpectedVersion::Any, 1);
+        command.claims.push(claim);
+        append(&store, command).await
+    };
+    let of = subject("customer:1");
+    let digest = keyring.claim("email", "ada@example.org", stream("a"), of).await.unwrap();
+    claim("a", Claim { subject: None, ..digest.clone() }).await.unwrap();
+    claim("a", digest.clone()).await.unwrap();
+    erase(&keyring, "customer:1").await.unwrap();
+    let free = Claim { stream: stream("b"), subject: None, ..digest };
+    claim("b", free).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_claim_survives_an_erasure_at_the_same_time() {
     let (_database, store) = log().await;
