@@ -15,7 +15,7 @@ help: ## Shows this
 .PHONY: run
 run: ## Sets up and starts everything with demo data; Ctrl-C stops it
 	@$(CARGO) build --locked --package annals
-	@exec target/debug/annals dev
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/annals" dev
 
 .PHONY: test
 test: ## Sets up and runs all tests
