@@ -14,6 +14,8 @@ use crate::site::{Site, exactly, log, to};
 
 const STORES: usize = 3;
 const WRITERS: usize = 12;
+
+/// How long the one that is killed is away.
 const PAUSE: Duration = Duration::from_millis(700);
 
 /// How long a writer may be without success after everything is back: an answer is waited for
@@ -35,8 +37,8 @@ pub(crate) async fn everything_comes_back(site: &mut Site) -> String {
         writers.spawn(write(store, writer, Arc::clone(&progress), Arc::clone(&is_over)));
     }
     let mut slowest = Vec::new();
+    all_go_on(&progress).await;
     for round in 0..6 {
-        sleep(PAUSE).await;
         match round % 3 {
             0 => {
                 site.pgbouncer.kill9();
