@@ -56,7 +56,7 @@ impl Loader {
         let mark = self.keyring.as_ref().map(Keyring::mark);
         let mut loaded = match known.filter(|known| self.holds(known)) {
             Some(known) => known,
-            None => match snapshot::find(self, connection, id).await? {
+            None => match snapshot::find(self, connection, id, end).await? {
                 Some(snapshot) => Loaded { opened: mark, ..snapshot },
                 None => Loaded {
                     state: A::initial(),

@@ -7,11 +7,13 @@ use super::{Aggregate, LoadError, Loaded};
 use crate::answer::within;
 use crate::{PersonalError, Place, Position, StreamId, StreamVersion};
 
-/// The snapshot of `id`, if there is one that today's code can read.
+/// The snapshot of `id`, if there is one that today's code can read and that is not later than
+/// `end`: others take snapshots meanwhile.
 pub(super) async fn find<A: Aggregate>(
     by: &Loader,
     connection: &mut PgConnection,
     id: &StreamId,
+    end: Position,
 ) -> Result<Option<Loaded<A>>, LoadError> {
     if A::SNAPSHOTS.every_events == 0 {
         return Ok(None);
@@ -20,10 +22,11 @@ pub(super) async fn find<A: Aggregate>(
         r#"
         SELECT version, position, state::text AS "state!"
         FROM eventstore.snapshots
-        WHERE stream = $1 AND schema_version = $2
+        WHERE stream = $1 AND schema_version = $2 AND position <= $3
         "#,
         id.as_str(),
         A::SNAPSHOTS.schema_version,
+        end.get(),
     );
     let found = within(found.fetch_optional(&mut *connection)).await;
     let found = found.map_err(|source| LoadError::Database { stream: id.clone(), source })?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eventstore::aggregate::{Decided, ExecuteError, Repository, Settings, States};
+use eventstore::aggregate::{Aggregate, Decided, ExecuteError, Repository, Settings, States};
 use eventstore::evolution::Evolution;
 use eventstore::{
     AppendError, Claim, Condition, EventStore, Position, Query, QueryItem, Receipt, StreamId,
@@ -217,6 +217,39 @@ async fn what_is_rejected_was_so_at_one_moment() {
     }
     moving.await.unwrap();
     assert!(looks > 10, "it looked meanwhile");
+}
+
+/// Who decides over several streams may find a snapshot that another process took after the moment
+/// as of which it reads them.
+#[tokio::test]
+async fn a_snapshot_of_a_later_moment_is_not_mixed_in() {
+    let (database, store) = log().await;
+    let accounts = accounts(&store);
+    let (left, right) = (stream("left"), stream("right"));
+    deposit(&accounts, &left, 50).await;
+    deposit(&accounts, &right, 50).await;
+    let later = store.head().await.unwrap().get() + 1;
+    sqlx::query(
+        "INSERT INTO eventstore.snapshots (stream, schema_version, version, position, state)
+         VALUES ($1, $2, 2, $3, '{\"balance\":90,\"movements\":2}')",
+    )
+    .bind(left.as_str())
+    .bind(Account::SNAPSHOTS.schema_version)
+    .bind(later)
+    .execute(&database.pool())
+    .await
+    .unwrap();
+    accounts.forget();
+    let named = [left.clone(), right.clone()];
+    let seen = |states: &States<'_, Account>| {
+        let sum: i64 = named.iter().map(|id| states.get(id).unwrap().balance).sum();
+        Err::<Decided<_>, _>(Overdrawn { balance: sum })
+    };
+    let rejected = accounts.execute_over(&named, &command(), seen).await;
+    assert!(
+        matches!(rejected, Err(ExecuteError::Rejected(Overdrawn { balance: 100 }))),
+        "{rejected:?}"
+    );
 }
 
 #[tokio::test]
