@@ -32,7 +32,10 @@ SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
        to_regclass('public._sqlx_migrations') IS NOT NULL AS has_migrator \gset
 \if :has_inbox
     GRANT USAGE ON SCHEMA relay TO :"role";
-    GRANT SELECT, INSERT, UPDATE, DELETE ON relay.inbox TO :"role";
+    GRANT SELECT ON ALL TABLES IN SCHEMA relay TO :"role";
+    GRANT INSERT ON relay.inbox TO :"role";
+    GRANT INSERT, UPDATE, DELETE ON relay.consumers, relay.progress, relay.interrupted, relay.dead_letters TO :"role";
+    GRANT EXECUTE ON FUNCTION relay.prepare_inbox, relay.retire_inbox TO :"role";
 \endif
 \if :has_migrator
     GRANT SELECT ON public._sqlx_migrations TO :"role";

@@ -19,6 +19,19 @@ impl Handler for PolicyHandler {
     async fn handle(
         &self,
         transaction: &mut PgConnection,
+        messages: &[&IncomingMessage],
+    ) -> Result<(), HandlerError> {
+        for message in messages {
+            self.react(transaction, message).await?;
+        }
+        Ok(())
+    }
+}
+
+impl PolicyHandler {
+    async fn react(
+        &self,
+        transaction: &mut PgConnection,
         message: &IncomingMessage,
     ) -> Result<(), HandlerError> {
         let incoming = Incoming {
@@ -34,7 +47,8 @@ impl Handler for PolicyHandler {
             PolicyError::Command(CommandError::Append(AppendError::Conflict { .. })) => {
                 HandlerError::Conflict
             }
-            error => HandlerError::Failed(Box::new(error)),
+            PolicyError::Decode(_) => HandlerError::Refused(Box::new(error)),
+            PolicyError::Command(_) => HandlerError::Failed(Box::new(error)),
         })
     }
 }

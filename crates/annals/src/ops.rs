@@ -61,11 +61,10 @@ impl Parts {
     /// Adds a consumer.
     pub fn consumer(&mut self, name: &str, state: watch::Receiver<ConsumerState>) {
         self.add(format!("consumer:{name}"), state, |state| match &state.status {
-            ConsumerStatus::Consuming | ConsumerStatus::Stopped => Ok(()),
-            ConsumerStatus::Connecting { error } => Err(error.clone()),
-            ConsumerStatus::Retrying { sequence, attempts, error, .. } => Err(format!(
-                "message {sequence} of the stream fails, tried {attempts} times: {error}"
-            )),
+            ConsumerStatus::Standby | ConsumerStatus::Consuming | ConsumerStatus::Stopped => Ok(()),
+            ConsumerStatus::Connecting { error } | ConsumerStatus::Stalled { error } => {
+                Err(error.clone())
+            }
         });
     }
 
@@ -112,6 +111,7 @@ struct Gauges {
     followers: IntGaugeVec,
     lag: IntGaugeVec,
     relay_lag: Gauge,
+    dead_letters: IntGaugeVec,
 }
 
 impl Gauges {
@@ -129,11 +129,19 @@ impl Gauges {
             "annals_relay_lag_seconds",
             "How long the oldest message that is not known to be in the stream has waited.",
         )?;
+        let dead_letters = IntGaugeVec::new(
+            Opts::new(
+                "annals_dead_letters",
+                "Messages that are held because they, or others of their key, failed.",
+            ),
+            &["consumer", "state"],
+        )?;
+        registry.register(Box::new(dead_letters.clone()))?;
         registry.register(Box::new(log.clone()))?;
         registry.register(Box::new(followers.clone()))?;
         registry.register(Box::new(lag.clone()))?;
         registry.register(Box::new(relay_lag.clone()))?;
-        Ok(Self { log, followers, lag, relay_lag })
+        Ok(Self { log, followers, lag, relay_lag, dead_letters })
     }
 
     async fn refresh(&self, store: &EventStore, namespace: &Namespace) -> Result<(), sqlx::Error> {
@@ -145,6 +153,10 @@ impl Gauges {
                 let lag = (head - position.get()).max(0);
                 self.lag.with_label_values(&[projection]).set(lag);
             }
+        }
+        self.dead_letters.reset();
+        for (consumer, state, letters) in relay::dead_letters::count(store.pool()).await? {
+            self.dead_letters.with_label_values(&[consumer.as_str(), state.as_str()]).set(letters);
         }
         let oldest = relay::oldest_unpublished(store, namespace).await?;
         let waited = oldest.map(|(_, since)| SystemClock.now() - since);

@@ -1,6 +1,7 @@
 //! The composition root: a process with its roles.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ use crate::ops::Parts;
 
 /// How much longer than requests in flight everything else may take to end.
 const FINISH: Duration = Duration::from_secs(5);
+
+/// How many messages a policy reacts to side by side, each of a key of its own.
+const POLICY_LANES: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
 
 /// A process that is ready to work.
 pub struct Process {
@@ -142,7 +146,12 @@ impl Process {
     ) -> anyhow::Result<()> {
         for policy in POLICIES {
             let subjects = policy.reads.iter().map(ToString::to_string);
-            let config = ConsumerConfig::new(policy.name, self.config.nats.namespace()?, subjects);
+            let config = ConsumerConfig {
+                // An append holds up all others until its transaction ends: one message at a time.
+                batch: NonZeroU16::MIN,
+                parallel: POLICY_LANES,
+                ..ConsumerConfig::new(policy.name, self.config.nats.namespace()?, subjects)
+            };
             let handler = PolicyHandler { policy, bus: self.bus.clone() };
             let pool = self.store.pool().clone();
             let consumer = Consumer::new(pool, self.config.nats.broker()?, config, handler);

@@ -13,6 +13,8 @@
 //! | `ce-time` | when it was recorded, RFC 3339 with microseconds, UTC |
 //! | `ce-sequence` | its version in that stream, decimal |
 //! | `ce-position` | its position in the log, decimal |
+//! | `ce-ordinal` | its place among the messages of that position, if it is no event: 1, 2, 3 … |
+//! | `ce-late` | `true` if it was held by the publisher and comes behind later ones |
 //! | `ce-commandid` | the command it follows from |
 //! | `ce-correlationid` | the request that began the whole story |
 //! | `ce-causationid` | the message that caused the command, if one did |
@@ -42,6 +44,8 @@ pub(crate) mod header {
     pub(crate) const TIME: &str = "ce-time";
     pub(crate) const SEQUENCE: &str = "ce-sequence";
     pub(crate) const POSITION: &str = "ce-position";
+    pub(crate) const ORDINAL: &str = "ce-ordinal";
+    pub(crate) const LATE: &str = "ce-late";
     pub(crate) const COMMAND_ID: &str = "ce-commandid";
     pub(crate) const CORRELATION_ID: &str = "ce-correlationid";
     pub(crate) const CAUSATION_ID: &str = "ce-causationid";

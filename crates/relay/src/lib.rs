@@ -13,6 +13,7 @@
 pub mod broker;
 pub mod cloud_event;
 pub mod consumer;
+pub mod dead_letters;
 pub mod namespace;
 pub mod publisher;
 
@@ -21,7 +22,8 @@ mod backoff;
 pub use broker::{Broker, InvalidBroker};
 pub use cloud_event::{IncomingMessage, MalformedMessage, MessageType, Render, RenderError};
 pub use consumer::{
-    Consumer, ConsumerConfig, ConsumerState, ConsumerStatus, Handler, HandlerError,
+    Consumer, ConsumerConfig, ConsumerState, ConsumerStatus, Handler, HandlerError, Marks, Retries,
+    Start,
 };
 pub use namespace::{InvalidNamespace, Namespace};
 pub use publisher::{Publisher, PublisherConfig, RelayState, RelayStatus, oldest_unpublished};

@@ -41,6 +41,10 @@ pub struct IncomingMessage {
     pub sequence: StreamVersion,
     /// The position in the log.
     pub position: Position,
+    /// Its place among the messages of that position: 0 for the event itself.
+    pub ordinal: i32,
+    /// It was held by the publisher and comes behind later ones of other streams.
+    pub is_late: bool,
     /// When the event was recorded.
     pub time: DateTime<Utc>,
     /// The command it follows from.
@@ -97,13 +101,12 @@ impl IncomingMessage {
             subject: headers.get(header::SUBJECT)?.to_owned(),
             sequence: StreamVersion::new(headers.count(header::SEQUENCE)?),
             position: headers.position()?,
+            ordinal: headers.parse_optional(header::ORDINAL)?.unwrap_or_default(),
+            is_late: headers.optional(header::LATE).is_some(),
             time: headers.parse(header::TIME)?,
             command_id: headers.parse(header::COMMAND_ID)?,
             correlation_id: headers.parse(header::CORRELATION_ID)?,
-            causation_id: headers
-                .optional(header::CAUSATION_ID)
-                .map(|_| headers.parse(header::CAUSATION_ID))
-                .transpose()?,
+            causation_id: headers.parse_optional(header::CAUSATION_ID)?,
             trace: headers.optional(header::TRACE).map(str::to_owned),
             data: String::from_utf8(message.payload.to_vec())
                 .map_err(|_| MalformedMessage::Body)?,
@@ -131,6 +134,13 @@ impl<'a> Headers<'a> {
     fn parse<T: FromStr>(&self, name: &'static str) -> Result<T, MalformedMessage> {
         let value = self.get(name)?;
         value.parse().map_err(|_| invalid(name, value))
+    }
+
+    fn parse_optional<T: FromStr>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, MalformedMessage> {
+        self.optional(name).map(|_| self.parse(name)).transpose()
     }
 
     fn count(&self, name: &'static str) -> Result<i64, MalformedMessage> {

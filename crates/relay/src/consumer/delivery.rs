@@ -1,112 +1,126 @@
-//! One message, from delivery to effect: tried again in place until it takes effect.
+//! One message as it was delivered.
 
-use async_nats::jetstream::{AckKind, Message};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
-use tokio_util::sync::CancellationToken;
+use async_nats::Message;
+use async_nats::subject::Subject;
+use chrono::{DateTime, NaiveDate, Utc};
+use tokio::sync::mpsc;
+use uuid::Uuid;
 
-use super::inbox::{Effect, take_effect};
-use super::session::Session;
-use super::{Consumer, ConsumerStatus, Handler, HandlerError};
-use crate::backoff::Backoff;
-use crate::broker::chain;
-use crate::{IncomingMessage, MalformedMessage};
+use super::config::SLOTS;
+use crate::{IncomingMessage, MalformedMessage, Namespace};
 
-/// How often a conflict is retried at once before it counts as a failure.
-const CONFLICTS: u32 = 10;
+/// Under which the ids of messages are made that cannot be read.
+const UNREADABLE: Uuid = Uuid::from_u128(0x0193_5a7e_40c2_7d31_9b6a_756e_7265_6164);
 
-/// What became of a message.
+/// The key of all messages that cannot be read.
+pub(crate) const UNREADABLE_KEY: &str = "unreadable";
+
+/// One message as it was delivered.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// What was sent; kept when the message must be held.
+    pub(crate) raw: Message,
+    /// What it says.
+    pub(crate) message: Result<IncomingMessage, MalformedMessage>,
+    /// The same for the same message.
+    pub(crate) id: Uuid,
+    /// The key its order matters within.
+    pub(crate) key: String,
+    /// The day of the message, for its mark.
+    pub(crate) day: NaiveDate,
+    /// Where the broker is told what became of it; nowhere if it was read and not delivered.
+    pub(crate) reply: Option<Reply>,
+    /// What is known of it from processes that ended.
+    pub(crate) suspicion: Suspicion,
+    /// Kept until it is settled, if somebody waits for that.
+    #[expect(dead_code, reason = "whoever waits is told by its drop")]
+    pub(crate) unsettled: Option<Unsettled>,
+}
+
+/// Whoever waits for a delivery to be settled waits until this is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Unsettled {
+    _until: mpsc::Sender<()>,
+}
+
+impl Unsettled {
+    /// One to be cloned, and the end that learns when all clones are dropped.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<()>) {
+        let (until, settled) = mpsc::channel(1);
+        (Self { _until: until }, settled)
+    }
+}
+
+/// What is known of a message from processes that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Settled {
-    /// It has taken effect, or is no more.
-    Done,
-    /// It has not, and the consumer was stopped.
-    Stopped,
+pub(crate) enum Suspicion {
+    None,
+    /// It was in hand when processes ended: it is tried alone, and that is counted.
+    Alone,
+    /// The last of so many processes ended while it was tried alone.
+    Hopeless(i32),
 }
 
-/// Why one attempt failed.
-enum Failure {
-    Malformed(MalformedMessage),
-    Handler(HandlerError),
+/// Where the broker is told what became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) subject: Subject,
+    /// Counts deliveries to the consumer.
+    pub(crate) number: u64,
 }
 
-impl<H: Handler> Consumer<H> {
-    /// Tries `message` until it has taken effect, telling the broker that it is worked on.
-    pub(super) async fn settle(
-        &self,
-        session: &Session,
-        message: &Message,
-        stop: &CancellationToken,
-    ) -> Settled {
-        let every = self.config.ack_wait / 3;
-        let mut progress = interval_at(Instant::now() + every, every);
-        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut work = std::pin::pin!(self.try_until_done(session, message, stop));
-        loop {
-            tokio::select! {
-                biased;
-                settled = &mut work => return settled,
-                _ = progress.tick() => {
-                    // Lost with its connection: the message may be delivered again, which is harmless.
-                    if let Err(error) = message.ack_with(AckKind::Progress).await {
-                        tracing::debug!(error = %error, lost = session.connection.lost.is_cancelled(), "no progress told");
-                    }
-                }
+/// Where a message is from that cannot say so itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// The stream, and when it was made.
+    pub(crate) stream: &'a str,
+    /// Its number there.
+    pub(crate) sequence: u64,
+    /// When it came into the stream.
+    pub(crate) published: DateTime<Utc>,
+}
+
+impl Delivery {
+    /// Reads `raw`.
+    pub(crate) fn read(
+        namespace: &Namespace,
+        raw: Message,
+        origin: Origin<'_>,
+        reply: Option<Reply>,
+        key_of: impl Fn(&IncomingMessage) -> String,
+    ) -> Self {
+        let message = IncomingMessage::parse(namespace, &raw);
+        let (id, key, day) = match &message {
+            Ok(message) => (message.id, key_of(message), message.time.date_naive()),
+            Err(_) => {
+                let name = format!("{}\n{}", origin.stream, origin.sequence);
+                let id = Uuid::new_v5(&UNREADABLE, name.as_bytes());
+                (id, UNREADABLE_KEY.to_owned(), origin.published.date_naive())
             }
-        }
+        };
+        Self { raw, message, id, key, day, reply, suspicion: Suspicion::None, unsettled: None }
     }
 
-    async fn try_until_done(
-        &self,
-        session: &Session,
-        message: &Message,
-        stop: &CancellationToken,
-    ) -> Settled {
-        let mut backoff = Backoff::default();
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let parsed = IncomingMessage::parse(&self.config.namespace, message);
-            let message_id = parsed.as_ref().ok().map(|message| message.id);
-            let failure = match self.attempt(parsed).await {
-                Ok(()) => break,
-                Err(failure) => failure,
-            };
-            let at_once =
-                matches!(failure, Failure::Handler(HandlerError::Conflict)) && attempts < CONFLICTS;
-            if at_once && !stop.is_cancelled() {
-                continue;
-            }
-            // What this contract cannot read can only be removed, by whoever put it there.
-            if matches!(failure, Failure::Malformed(_)) && session.was_removed(message).await {
-                tracing::info!(subject = %message.subject, "a message that could not be read was removed");
-                break;
-            }
-            self.reporter.report(ConsumerStatus::Retrying {
-                sequence: message.info().map_or(0, |info| info.stream_sequence),
-                message_id,
-                attempts,
-                error: match failure {
-                    Failure::Malformed(error) => chain(&error),
-                    Failure::Handler(error) => chain(&error),
-                },
-            });
-            if stop.run_until_cancelled(sleep(backoff.next())).await.is_none() {
-                return Settled::Stopped;
-            }
-        }
-        self.reporter.report(ConsumerStatus::Consuming);
-        Settled::Done
+    /// The slot its key falls into.
+    pub(crate) fn slot(&self) -> u16 {
+        slot(&self.key)
     }
+}
 
-    async fn attempt(
-        &self,
-        parsed: Result<IncomingMessage, MalformedMessage>,
-    ) -> Result<(), Failure> {
-        let message = parsed.map_err(Failure::Malformed)?;
-        let effect: Effect = take_effect(&self.pool, &self.config.name, &self.handler, &message)
-            .await
-            .map_err(Failure::Handler)?;
-        self.reporter.done(&message, effect);
-        Ok(())
+/// The slot of a key: FNV-1a, because it must never change.
+fn slot(key: &str) -> u16 {
+    let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    u16::try_from((hash >> 32) % u64::from(SLOTS)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slot;
+
+    #[test]
+    fn the_slot_of_a_key_is_for_ever() {
+        assert_eq!(["", "a", "ordering.order-1"].map(slot), [37, 12, 41]);
     }
 }

@@ -1,50 +1,61 @@
-//! One connection of a consumer: pulls messages until something interrupts it.
+//! One connection of a consumer: reads the stream without a gap until something interrupts it.
+//!
+//! First what the broker has given out and nobody acknowledged, from the stream itself; then what
+//! it gives out now. Every delivery to the consumer counts by one: if a number is missing, another
+//! copy got that message, and this one begins again. So the messages of a key are seen in the order
+//! of the stream, whatever was delivered to whom.
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::pull::{Batch, Config};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
-use async_nats::jetstream::context::ContextBuilder;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
-use async_nats::jetstream::{AckKind, Message};
-use async_nats::subject::Subject;
-use futures_util::{FutureExt, StreamExt};
-use tokio_util::sync::CancellationToken;
+use async_nats::Client;
+use async_nats::jetstream::AckKind;
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::pull::{Config, Stream as Messages};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, Info, PullConsumer};
+use async_nats::jetstream::context::{ConsumerInfoErrorKind, ContextBuilder};
+use async_nats::jetstream::stream::Stream;
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt as _;
 
-use super::delivery::Settled;
-use super::{Consumer, ConsumerConfig, ConsumerStatus, Handler};
-use crate::Broker;
-use crate::backoff::Backoff;
+use super::delivery::{Delivery, Origin, Reply};
+use super::in_hand::InHand;
+use super::{ConsumerConfig, Start};
 use crate::broker::{ANSWER, Connection, chain};
-
-/// Most messages asked for at once; how many come at once is decided by `in_flight`.
-const BATCH: usize = 256;
+use crate::{Broker, IncomingMessage, Namespace};
 
 /// How long one request for messages stays open.
-const PULL: Duration = Duration::from_secs(5);
+const PULL: Duration = Duration::from_secs(30);
 
-/// How long a message is waited for that the broker may be sending while we stop.
-const ON_ITS_WAY: Duration = Duration::from_millis(500);
+/// How often the broker shows that it has not forgotten a request.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Most messages that are read from the stream at once to catch up.
+const CATCH_UP: usize = 500;
 
 /// The session is over, for this reason.
+#[derive(Debug)]
 pub(super) struct Interrupted(pub(super) String);
+
+fn interrupted(what: &str, error: &dyn std::error::Error) -> Interrupted {
+    Interrupted(format!("{what}: {}", chain(error)))
+}
 
 /// One connection, and the durable consumer on it.
 pub(super) struct Session {
     pub(super) connection: Connection,
     stream: Stream,
     consumer: PullConsumer,
+    /// What the stream is called, and when it was made.
+    made: String,
 }
 
 impl Session {
-    /// Connects, and makes the durable consumer if it is missing or has other settings.
+    /// Connects, and makes the durable consumer if it is missing. One that has other settings than
+    /// `config` is used as it is.
     pub(super) async fn open(
         broker: &Broker,
         config: &ConsumerConfig,
     ) -> Result<Self, Interrupted> {
-        let interrupted = |what: &str, error: &dyn std::error::Error| {
-            Interrupted(format!("{what}: {}", chain(error)))
-        };
         let connection = broker
             .connect(&config.name)
             .await
@@ -55,148 +66,177 @@ impl Session {
             .get_stream(&stream_name)
             .await
             .map_err(|error| interrupted(&format!("stream {stream_name}"), &error))?;
-        let consumer = stream
-            .create_consumer(wanted(config))
-            .await
-            .map_err(|error| interrupted("make the durable consumer", &error))?;
-        Ok(Self { connection, stream, consumer })
+        let consumer = match stream.consumer_info(&config.name).await {
+            Ok(_) => stream
+                .get_consumer(&config.name)
+                .await
+                .map_err(|error| interrupted("look for the durable consumer", &*error))?,
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => stream
+                .create_consumer(declared(config))
+                .await
+                .map_err(|error| interrupted("make the durable consumer", &error))?,
+            Err(error) => return Err(interrupted("look for the durable consumer", &error)),
+        };
+        let made = format!("{stream_name} {}", stream.cached_info().created);
+        Ok(Self { connection, stream, consumer, made })
     }
 
-    async fn pull(&self) -> Result<Batch, Interrupted> {
-        let pulled = self.consumer.batch().max_messages(BATCH).expires(PULL).messages().await;
-        pulled.map_err(|error| Interrupted(chain(&error)))
-    }
-
-    /// Whether somebody removed `message` from the stream after it was delivered.
-    pub(super) async fn was_removed(&self, message: &Message) -> bool {
-        let Ok(info) = message.info() else { return false };
-        let found = self.stream.get_raw_message(info.stream_sequence).await;
-        found.is_err_and(|error| error.kind() == LastRawMessageErrorKind::NoMessageFound)
-    }
-
-    /// Whether there is a message that was not acknowledged yet. If nobody answers: no.
-    async fn has_more(&self) -> bool {
+    /// What the broker has given out, and what of it was acknowledged.
+    pub(super) async fn info(&self) -> Result<Info, Interrupted> {
         let info = self.consumer.get_info().await;
-        info.is_ok_and(|info| info.num_pending > 0 || info.num_ack_pending > 0)
+        info.map_err(|error| interrupted("look at the durable consumer", &error))
     }
 
-    /// Says once more that a message is done with, which the broker may not have heard. It may
-    /// not know of the message any more: then nobody answers, and if it delivers it again,
-    /// nothing happens.
-    async fn confirm_late(&self, reply: Subject) {
-        if let Err(error) = self.connection.client.publish(reply, AckKind::Ack.into()).await {
-            tracing::debug!(error = %error, "could not confirm a message late");
-        }
+    /// What the broker gives out from now on.
+    pub(super) async fn pull(&self, config: &ConsumerConfig) -> Result<Messages, Interrupted> {
+        let pulled = self
+            .consumer
+            .stream()
+            .max_messages_per_batch(config.in_flight.get().into())
+            .expires(PULL)
+            .heartbeat(HEARTBEAT)
+            .messages();
+        pulled.await.map_err(|error| interrupted("pull", &error))
     }
 
-    /// Tells the broker that a message is done with, and waits until it knows.
-    pub(super) async fn confirm(&self, reply: &Subject) -> Result<(), Interrupted> {
-        let confirmed = self.connection.client.request(reply.clone(), AckKind::Ack.into()).await;
-        confirmed.map(drop).map_err(|error| Interrupted(format!("acknowledge: {}", chain(&error))))
+    /// The messages that were given out, from the first one on that was not acknowledged.
+    pub(super) async fn given_out(&self, info: &Info) -> Result<GivenOut, Interrupted> {
+        let made = self.stream.create_consumer(Config {
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: info.ack_floor.stream_sequence + 1,
+            },
+            ack_policy: AckPolicy::None,
+            filter_subjects: info.config.filter_subjects.clone(),
+            filter_subject: info.config.filter_subject.clone(),
+            inactive_threshold: 2 * PULL,
+            memory_storage: true,
+            num_replicas: 1,
+            ..Config::default()
+        });
+        let consumer = made.await.map_err(|error| interrupted("catch up", &error))?;
+        Ok(GivenOut { consumer, end: info.delivered.stream_sequence, expected: 1, is_over: false })
     }
 
-    /// Gives a message back, to be delivered again at once. If the broker does not hear it, it
-    /// does so after a while.
-    async fn give_back(&self, message: &Message) {
-        if let Err(error) = message.ack_with(AckKind::Nak(None)).await {
-            tracing::debug!(error = %error, "could not give a message back");
-        }
+    /// `message` as it is in the stream.
+    pub(super) fn read(
+        &self,
+        namespace: &Namespace,
+        message: Message,
+        reply: Option<Reply>,
+        key_of: impl Fn(&IncomingMessage) -> String,
+    ) -> Result<Delivery, Interrupted> {
+        let info = info_of(&message)?;
+        let origin =
+            Origin { stream: &self.made, sequence: info.sequence, published: info.published };
+        Ok(Delivery::read(namespace, message.message, origin, reply, key_of))
+    }
+
+    /// Tells the broker what is settled.
+    pub(super) fn acknowledger(&self) -> Acknowledger {
+        Acknowledger { client: self.connection.client.clone() }
     }
 }
 
-fn wanted(config: &ConsumerConfig) -> Config {
+/// A reading of messages that were given out.
+pub(super) struct GivenOut {
+    consumer: PullConsumer,
+    /// The sequence of the last one.
+    end: u64,
+    /// The number of the next delivery to the reader.
+    expected: u64,
+    is_over: bool,
+}
+
+impl GivenOut {
+    /// The next ones, at most [`CATCH_UP`]; none after the last.
+    pub(super) async fn next(&mut self) -> Result<Vec<Message>, Interrupted> {
+        let mut messages = Vec::new();
+        if self.is_over {
+            return Ok(messages);
+        }
+        self.is_over = true;
+        let batch = self.consumer.fetch().max_messages(CATCH_UP).expires(ANSWER).messages().await;
+        let mut batch = batch.map_err(|error| interrupted("catch up", &error))?;
+        while let Some(message) = batch.next().await {
+            let message = message.map_err(|error| interrupted("catch up", &*error))?;
+            let told = info_of(&message)?;
+            if told.number != self.expected {
+                let (number, expected) = (told.number, self.expected);
+                return Err(Interrupted(format!("caught up with {number}, not {expected}")));
+            }
+            self.expected += 1;
+            self.is_over = told.sequence >= self.end || told.pending == 0;
+            if told.sequence <= self.end {
+                messages.push(message);
+            }
+        }
+        Ok(messages)
+    }
+}
+
+/// Tells the broker what is settled.
+#[derive(Debug, Clone)]
+pub(super) struct Acknowledger {
+    client: Client,
+}
+
+impl Acknowledger {
+    /// Acknowledges `replies`, and waits until the broker knows: it handles what one connection
+    /// sends in order, so the answer to the last one tells.
+    pub(super) async fn confirm(
+        &self,
+        replies: Vec<Reply>,
+        in_hand: &InHand,
+    ) -> Result<(), Interrupted> {
+        let Some((last, others)) = replies.split_last() else { return Ok(()) };
+        for reply in others {
+            let sent = self.client.publish(reply.subject.clone(), AckKind::Ack.into()).await;
+            sent.map_err(|error| interrupted("acknowledge", &error))?;
+        }
+        let confirmed = self.client.request(last.subject.clone(), AckKind::Ack.into()).await;
+        confirmed.map_err(|error| interrupted("acknowledge", &error))?;
+        in_hand.settle(replies.iter());
+        Ok(())
+    }
+}
+
+/// What the broker says about a delivery.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// Counts deliveries to the consumer.
+    pub(super) number: u64,
+    /// Of the message, in the stream.
+    pub(super) sequence: u64,
+    /// How many messages the consumer has yet to get.
+    pub(super) pending: u64,
+    /// When the message came into the stream.
+    pub(super) published: DateTime<Utc>,
+}
+
+pub(super) fn info_of(message: &Message) -> Result<Told, Interrupted> {
+    let info = message.info().map_err(|error| interrupted("read a delivery", &*error))?;
+    let nanos = i64::try_from(info.published.unix_timestamp_nanos()).unwrap_or(i64::MAX);
+    Ok(Told {
+        number: info.consumer_sequence,
+        sequence: info.stream_sequence,
+        pending: info.pending,
+        published: DateTime::from_timestamp_nanos(nanos),
+    })
+}
+
+/// The durable consumer that `config` asks for.
+pub(crate) fn declared(config: &ConsumerConfig) -> Config {
     let subjects = config.subjects.iter().map(|subject| config.namespace.subject(subject));
     Config {
         durable_name: Some(config.name.clone()),
-        deliver_policy: DeliverPolicy::All,
+        deliver_policy: match config.start {
+            Start::First => DeliverPolicy::All,
+            Start::New => DeliverPolicy::New,
+        },
         ack_policy: AckPolicy::Explicit,
         ack_wait: config.ack_wait,
         max_ack_pending: config.in_flight.get().into(),
         filter_subjects: subjects.collect(),
         ..Config::default()
     }
-}
-
-impl<H: Handler> Consumer<H> {
-    /// Consumes until it is stopped, which is `Ok`, or interrupted.
-    pub(super) async fn consume(
-        &self,
-        session: &Session,
-        unconfirmed: &mut Option<Subject>,
-        backoff: &mut Backoff,
-        stop: &CancellationToken,
-    ) -> Result<(), Interrupted> {
-        if let Some(reply) = unconfirmed.take() {
-            session.confirm_late(reply).await;
-        }
-        self.reporter.report(ConsumerStatus::Consuming);
-        loop {
-            let mut batch = session.pull().await?;
-            loop {
-                let next = tokio::select! {
-                    biased;
-                    () = stop.cancelled() => {
-                        close(session, batch, None).await;
-                        return Ok(());
-                    }
-                    () = session.connection.lost.cancelled() => {
-                        return Err(Interrupted("lost the connection to the broker".to_owned()));
-                    }
-                    next = batch.next() => next,
-                };
-                let Some(message) = next else { break };
-                let message = message.map_err(|error| Interrupted(format!("pull: {error}")))?;
-                let settled = self.settle(session, &message, stop).await;
-                if stop.is_cancelled() {
-                    let unsettled = (settled == Settled::Stopped).then_some(&message);
-                    close(session, batch, unsettled).await;
-                    if settled == Settled::Done {
-                        confirm(session, &message, unconfirmed).await?;
-                    }
-                    return Ok(());
-                }
-                confirm(session, &message, unconfirmed).await?;
-                backoff.reset();
-            }
-        }
-    }
-}
-
-async fn confirm(
-    session: &Session,
-    message: &Message,
-    unconfirmed: &mut Option<Subject>,
-) -> Result<(), Interrupted> {
-    unconfirmed.clone_from(&message.reply);
-    if let Some(reply) = &message.reply {
-        session.confirm(reply).await?;
-    }
-    *unconfirmed = None;
-    Ok(())
-}
-
-/// Stops the flow of messages, then gives back what came and was not settled.
-///
-/// The order matters: what is given back or acknowledged while the pull is open makes the broker
-/// deliver the next message to it, to nobody.
-async fn close(session: &Session, mut batch: Batch, unsettled: Option<&Message>) {
-    let mut rest = Vec::new();
-    while let Some(Some(Ok(message))) = batch.next().now_or_never() {
-        rest.push(message);
-    }
-    if unsettled.is_none() && rest.is_empty() && session.has_more().await {
-        // The next one is on its way already; nobody would know until `ack_wait` is over.
-        if let Ok(Some(Ok(message))) = tokio::time::timeout(ON_ITS_WAY, batch.next()).await {
-            rest.push(message);
-        }
-    }
-    drop(batch);
-    let flushed = tokio::time::timeout(ANSWER, session.connection.client.flush()).await;
-    if !matches!(flushed, Ok(Ok(()))) {
-        tracing::debug!("the broker did not hear that the consumer stops");
-    }
-    for message in unsettled.into_iter().chain(&rest) {
-        session.give_back(message).await;
-    }
-    let _ = tokio::time::timeout(ANSWER, session.connection.client.flush()).await;
 }

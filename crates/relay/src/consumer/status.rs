@@ -2,13 +2,15 @@
 
 use eventstore::Position;
 use tokio::sync::watch;
-use uuid::Uuid;
 
-use crate::IncomingMessage;
+use super::delivery::Delivery;
+use crate::dead_letters::{Cause, Letter};
 
 /// What a consumer is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsumerStatus {
+    /// Another copy works.
+    Standby,
     /// It has no stream to read at the moment; it goes on by itself.
     Connecting {
         /// What is in the way.
@@ -16,32 +18,28 @@ pub enum ConsumerStatus {
     },
     /// It takes effect of messages, or waits for more.
     Consuming,
-    /// A message fails; those after it wait.
-    Retrying {
-        /// Its sequence in the stream.
-        sequence: u64,
-        /// Its id, if it could be read.
-        message_id: Option<Uuid>,
-        /// How often it was tried.
-        attempts: u32,
-        /// Why the last attempt failed.
+    /// Nothing takes effect at the moment, and not because of the messages; it goes on by itself.
+    Stalled {
+        /// What is in the way.
         error: String,
     },
     /// It was stopped.
     Stopped,
 }
 
-/// What a consumer is doing, and what it did.
+/// What a consumer is doing, and what this copy did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerState {
     /// What it is doing.
     pub status: ConsumerStatus,
-    /// The position in the log of the last message that this copy was done with.
+    /// The greatest position in the log of the messages that this copy was done with.
     pub position: Position,
-    /// How many messages took effect at this copy.
+    /// How many messages took effect at this copy, those that were held before included.
     pub effects: u64,
-    /// How many messages came that had taken effect before.
+    /// How many messages came that had taken effect before, or were held.
     pub repeated: u64,
+    /// How many messages were held because they failed.
+    pub held: u64,
 }
 
 /// Shows the state, and logs its changes.
@@ -52,8 +50,13 @@ pub(super) struct Reporter {
 
 impl Reporter {
     pub(super) fn new(consumer: String) -> Self {
-        let status = ConsumerStatus::Connecting { error: "not connected yet".to_owned() };
-        let state = ConsumerState { status, position: Position::START, effects: 0, repeated: 0 };
+        let state = ConsumerState {
+            status: ConsumerStatus::Connecting { error: "not connected yet".to_owned() },
+            position: Position::START,
+            effects: 0,
+            repeated: 0,
+            held: 0,
+        };
         Self { consumer, state: watch::Sender::new(state) }
     }
 
@@ -61,29 +64,63 @@ impl Reporter {
         self.state.subscribe()
     }
 
-    pub(super) fn done(&self, message: &IncomingMessage, effect: super::inbox::Effect) {
+    /// Of `deliveries`, some took effect now, and some had before.
+    pub(super) fn done(&self, deliveries: &[Delivery], effects: usize, repeated: usize) {
+        let positions =
+            deliveries.iter().filter_map(|one| Some(one.message.as_ref().ok()?.position));
+        let position = positions.max().unwrap_or_default();
         self.state.send_modify(|state| {
-            state.position = message.position;
-            match effect {
-                super::inbox::Effect::Now => state.effects += 1,
-                super::inbox::Effect::Before => state.repeated += 1,
-            }
+            state.position = state.position.max(position);
+            state.effects += u64::try_from(effects).unwrap_or_default();
+            state.repeated += u64::try_from(repeated).unwrap_or_default();
         });
+    }
+
+    /// Letters took effect that were held.
+    pub(super) fn redriven(&self, letters: usize) {
+        self.state.send_modify(|state| state.effects += u64::try_from(letters).unwrap_or_default());
+        tracing::info!(consumer.name = %self.consumer, letters, "held messages took effect");
+    }
+
+    /// `delivery` is held from now on.
+    pub(super) fn held(&self, delivery: &Delivery, cause: &Cause) {
+        self.state.send_modify(|state| state.held += 1);
+        let (consumer, message) = (&self.consumer, delivery.id);
+        match cause {
+            Cause::Failed { error, again_after_s } => tracing::warn!(
+                consumer.name = %consumer, message.id = %message, error = %error,
+                again_after_s, "a message failed and is held, later ones of its key wait behind it"
+            ),
+            Cause::Hopeless { error, .. } => tracing::error!(
+                consumer.name = %consumer, message.id = %message, error = %error,
+                "a message is dead: `annals dead-letters` shows it and those behind it"
+            ),
+            Cause::Behind => {}
+        }
+    }
+
+    /// `letter` is not tried again by itself.
+    pub(super) fn died(&self, letter: &Letter, error: &str) {
+        tracing::error!(
+            consumer.name = %self.consumer, letter.id, attempts = letter.attempts, error = %error,
+            "a message is dead: `annals dead-letters` shows it and those behind it"
+        );
     }
 
     pub(super) fn report(&self, status: ConsumerStatus) {
         let consumer = &self.consumer;
-        let mut news = false;
-        self.state.send_if_modified(|state| {
-            news = !same_story(&state.status, &status);
-            let changed = state.status != status;
+        let is_news = self.state.send_if_modified(|state| {
+            let is_news = state.status != status;
             state.status.clone_from(&status);
-            changed
+            is_news
         });
-        if !news {
+        if !is_news {
             return;
         }
         match status {
+            ConsumerStatus::Standby => {
+                tracing::info!(consumer.name = %consumer, "consumer stands by");
+            }
             ConsumerStatus::Consuming => {
                 tracing::info!(consumer.name = %consumer, "consumer goes on");
             }
@@ -93,24 +130,9 @@ impl Reporter {
             ConsumerStatus::Connecting { error } => {
                 tracing::warn!(consumer.name = %consumer, error = %error, "consumer has no stream, will look again");
             }
-            ConsumerStatus::Retrying { sequence, message_id, error, .. } => tracing::warn!(
-                consumer.name = %consumer,
-                stream.sequence = sequence,
-                message.id = message_id.map(tracing::field::display),
-                error = %error,
-                "a message fails and is tried again, those after it wait",
-            ),
+            ConsumerStatus::Stalled { error } => {
+                tracing::error!(consumer.name = %consumer, error = %error, "consumer stands still, will try again");
+            }
         }
-    }
-}
-
-/// Whether only the count of attempts differs.
-fn same_story(one: &ConsumerStatus, other: &ConsumerStatus) -> bool {
-    match (one, other) {
-        (
-            ConsumerStatus::Retrying { sequence: a, error: x, .. },
-            ConsumerStatus::Retrying { sequence: b, error: y, .. },
-        ) => a == b && x == y,
-        _ => one == other,
     }
 }

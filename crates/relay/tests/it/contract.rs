@@ -76,6 +76,8 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
             subject: "testing.thing-1".to_owned(),
             sequence: StreamVersion::new(2),
             position: Position::new(2),
+            ordinal: 0,
+            is_late: false,
             time: event.recorded_at,
             command_id: event.command_id.get(),
             correlation_id: Uuid::from_u128(0xc0),

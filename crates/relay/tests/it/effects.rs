@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use relay::{ConsumerStatus, HandlerError};
+use relay::ConsumerStatus;
 use testkit::{Nats, eventually};
 
 use crate::consumers::Plan;
-use crate::world::{LIMIT, SUBJECT, World};
+use crate::world::{LIMIT, World};
 
 #[tokio::test]
 async fn a_consumer_that_starts_before_the_stream_gets_everything() {
@@ -63,53 +63,8 @@ async fn consumers_that_die_anywhere_leave_no_gap_and_no_second_effect() {
         })
         .await;
         consumer.abort().await;
+        world.expire_ownership().await;
     }
-    let consumer = world.consumer(Plan::new());
-    world.takes_effect().await;
-    consumer.stop().await;
-    publisher.stop().await;
-}
-
-#[tokio::test]
-async fn a_message_that_fails_is_tried_again_and_the_others_wait() {
-    let world = World::with_effects().await;
-    let publisher = world.publisher();
-    let broken = || HandlerError::failed("it is broken");
-    let plan = Plan::from([
-        (3, vec![broken(), broken(), broken()]),
-        (5, vec![HandlerError::Conflict, HandlerError::Conflict]),
-    ]);
-    let mut consumer = world.consumer(plan);
-    world.append(10).await;
-    world.takes_effect().await;
-    let state = consumer.reaches("the last", |state| state.effects == 5).await;
-    assert_eq!((state.status, state.repeated), (ConsumerStatus::Consuming, 0));
-    consumer.stop().await;
-    publisher.stop().await;
-}
-
-#[tokio::test]
-async fn a_message_that_goes_on_failing_is_shown_and_never_skipped() {
-    let world = World::with_effects().await;
-    let publisher = world.publisher();
-    let broken =
-        std::iter::repeat_with(|| HandlerError::failed("it is broken")).take(100).collect();
-    let mut consumer = world.consumer(Plan::from([(3, broken)]));
-    world.append(10).await;
-    let retrying = consumer
-        .reaches("five attempts", |state| {
-            matches!(&state.status, ConsumerStatus::Retrying { attempts, .. } if *attempts >= 5)
-        })
-        .await;
-    let ConsumerStatus::Retrying { sequence, message_id, error, .. } = retrying.status else {
-        unreachable!("it was seen to retry");
-    };
-    assert_eq!((sequence, error.as_str()), (2, "the handler failed: it is broken"));
-    assert!(message_id.is_some());
-    assert_eq!(world.effects().await, [1]);
-    consumer.stop().await;
-
-    // Another copy gets it at once: it was given back.
     let consumer = world.consumer(Plan::new());
     world.takes_effect().await;
     consumer.stop().await;
@@ -180,38 +135,6 @@ async fn a_stopped_consumer_gives_back_what_it_has() {
         consumer.stop().await;
     }
     let consumer = world.patient_consumer(Plan::new(), patience);
-    world.takes_effect().await;
-    consumer.stop().await;
-    publisher.stop().await;
-}
-
-#[tokio::test]
-async fn what_cannot_be_read_is_not_skipped_until_it_is_removed() {
-    let world = World::with_effects().await;
-    let publisher = world.publisher();
-    world.append(2).await;
-    world.complete().await;
-    publisher.stop().await;
-    let context = world.context().await;
-    let foreign = context.publish(world.namespace.subject(SUBJECT), "{}".into()).await;
-    foreign.unwrap().await.unwrap();
-
-    let mut consumer = world.consumer(Plan::new());
-    let state = consumer
-        .reaches("the consumer to try", |state| {
-            matches!(state.status, ConsumerStatus::Retrying { .. })
-        })
-        .await;
-    let ConsumerStatus::Retrying { sequence, message_id, error, .. } = state.status else {
-        unreachable!("it was seen to retry");
-    };
-    assert_eq!(
-        (sequence, message_id, error.as_str()),
-        (2, None, "header ce-specversion is missing")
-    );
-    world.stream().await.delete_message(2).await.unwrap();
-    let publisher = world.publisher();
-    world.append(2).await;
     world.takes_effect().await;
     consumer.stop().await;
     publisher.stop().await;

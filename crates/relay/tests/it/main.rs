@@ -6,6 +6,7 @@ mod broker;
 mod consumers;
 mod contract;
 mod credentials;
+mod dead_letters;
 mod doubt;
 mod effects;
 mod outage;

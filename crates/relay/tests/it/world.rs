@@ -75,6 +75,27 @@ impl World {
         Metadata { actor: "test".to_owned(), correlation_id, causation_id: None, trace: None }
     }
 
+    /// Appends `count` public events to each of `streams`, in turn.
+    pub(crate) async fn append_to(&self, streams: &[&str], count: usize) {
+        for _ in 0..count {
+            let events = streams.iter().map(|stream| NewEvent {
+                subject: Some(SUBJECT.to_owned()),
+                ..NewEvent::new(
+                    StreamId::new(*stream).unwrap(),
+                    EventType::new("testing.it-happened", 1),
+                    "{}",
+                )
+            });
+            let any = |stream: &&str| (StreamId::new(*stream).unwrap(), ExpectedVersion::Any);
+            let append = Append {
+                events: events.collect(),
+                expectations: streams.iter().map(any).collect(),
+                ..Append::new(CommandId::new(self.id()), Fingerprint::of(b""), self.metadata())
+            };
+            self.store.append(append).await.unwrap();
+        }
+    }
+
     pub(crate) async fn append_with(&self, subjects: &[Option<&str>], metadata: Metadata) {
         let stream = StreamId::new("testing.thing-1").unwrap();
         let events = subjects.iter().map(|subject| NewEvent {
