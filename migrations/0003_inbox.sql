@@ -34,21 +34,21 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog
 AS $$
 DECLARE
-    day  date;
-    name text;
+    needed date;
+    name   text;
 BEGIN
     PERFORM pg_advisory_xact_lock(107126926175349);
-    FOREACH day IN ARRAY days LOOP
-        name := 'inbox_' || to_char(day, 'YYYYMMDD');
+    FOREACH needed IN ARRAY days LOOP
+        name := 'inbox_' || to_char(needed, 'YYYYMMDD');
         IF to_regclass('relay.' || quote_ident(name)) IS NULL THEN
             -- Made before it is attached, which locks nobody out of the inbox.
             EXECUTE format('CREATE TABLE relay.%I (LIKE relay.inbox INCLUDING ALL)', name);
             EXECUTE format('ALTER TABLE relay.inbox ATTACH PARTITION relay.%I FOR VALUES FROM (%L) TO (%L)',
-                name, day, day + 1);
+                name, needed, needed + 1);
         END IF;
         INSERT INTO relay.inbox_days AS known (day, touched_on)
-        VALUES (prepare_inbox.day, (clock_timestamp() AT TIME ZONE 'UTC')::date)
-        ON CONFLICT ON CONSTRAINT inbox_days_pkey DO UPDATE SET touched_on = excluded.touched_on;
+        VALUES (needed, (clock_timestamp() AT TIME ZONE 'UTC')::date)
+        ON CONFLICT (day) DO UPDATE SET touched_on = excluded.touched_on;
     END LOOP;
 END
 $$;

@@ -89,6 +89,8 @@ impl Nature {
             sqlx::Error::Database(refused) => match refused.code().as_deref() {
                 // Serialization failure and deadlock.
                 Some("40001" | "40P01") => Self::Conflict,
+                // A statement that took too long.
+                Some("57014") => Self::Other,
                 // Connection, resources, operator intervention, or a server that takes no writes.
                 Some(code)
                     if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))

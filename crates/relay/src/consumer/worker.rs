@@ -1,10 +1,11 @@
 //! Takes effect of messages: mark, effect and what has to wait, in one transaction.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use eventstore::answer::within;
 use futures_util::FutureExt as _;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 
 use super::delivery::Delivery;
@@ -15,6 +16,9 @@ use super::{ConsumerConfig, Handler, HandlerError};
 use crate::IncomingMessage;
 use crate::broker::chain;
 use crate::dead_letters::{self, Cause, Held, HoldError, Letter};
+
+/// How much longer a handler is waited for than its statements may take.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// What all lanes of a consumer work with.
 pub(super) struct Worker<H> {
@@ -72,7 +76,7 @@ impl<H: Handler> Worker<H> {
     /// those whose key waits.
     pub(super) async fn take_effect(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
         self.prepare(deliveries).await?;
-        let mut transaction = within(self.pool.begin()).await?;
+        let mut transaction = self.begin().await?;
         let (fresh, held) = within(async {
             let fresh = self.marker.mark(&mut transaction, deliveries).await?;
             let keys: Vec<&str> =
@@ -131,7 +135,7 @@ impl<H: Handler> Worker<H> {
                 .map_err(|error| Failure::Refused(chain(&error)))
         };
         let messages: Vec<IncomingMessage> = letters.iter().map(read).collect::<Result<_, _>>()?;
-        let mut transaction = within(self.pool.begin()).await?;
+        let mut transaction = self.begin().await?;
         if !within(dead_letters::lock(&mut transaction, letters)).await? {
             return Ok(());
         }
@@ -141,6 +145,14 @@ impl<H: Handler> Worker<H> {
         within(transaction.commit()).await?;
         self.reporter.redriven(letters.len());
         Ok(())
+    }
+
+    /// A transaction for the handler. Statements of its that take too long are cancelled by the
+    /// server: nobody else could end them, and they hold marks.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, Failure> {
+        let limit_ms = self.config.handler_limit.as_millis();
+        let begin = format!("BEGIN; SET LOCAL statement_timeout = {limit_ms}");
+        Ok(within(self.pool.begin_with(AssertSqlSafe(begin))).await?)
     }
 
     async fn prepare(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
@@ -154,7 +166,7 @@ impl<H: Handler> Worker<H> {
     ) -> Result<(), Failure> {
         let limit = self.config.handler_limit;
         let handled = AssertUnwindSafe(self.handler.handle(transaction, messages)).catch_unwind();
-        let handled = match tokio::time::timeout(limit, handled).await {
+        let handled = match tokio::time::timeout(limit + GRACE, handled).await {
             Err(_) => {
                 return Err(Failure::Failed(format!(
                     "the handler took longer than {} s",

@@ -112,7 +112,8 @@ async fn what_works_again_soon_needs_nobody() {
 async fn what_is_discarded_is_gone_and_recorded_and_those_behind_it_go_on() {
     let world = World::with_effects().await;
     let publisher = world.publisher();
-    let plan = Plan::from([(1, vec![HandlerError::refused("it makes no sense")])]);
+    let refusals = repeat_with(|| HandlerError::refused("it makes no sense")).take(100);
+    let plan = Plan::from([(1, refusals.collect())]);
     let consumer = world.consumer(plan);
     world.append_to(&[A], 5).await;
     let letters = world.holds(1, 4).await;
@@ -217,9 +218,8 @@ async fn what_cannot_be_read_is_held_and_the_rest_flows() {
     publisher.stop().await;
 }
 
-/// One that panics is one that fails.
 #[tokio::test]
-async fn a_handler_that_hangs_or_is_cut_off_fails() {
+async fn a_handler_that_waits_too_long_has_failed() {
     let world = World::with_effects().await;
     let publisher = world.publisher();
     let mut transaction = world.pool().begin().await.unwrap();
@@ -236,7 +236,8 @@ async fn a_handler_that_hangs_or_is_cut_off_fails() {
         if is_retried { Ok(letters) } else { Err(letters) }
     })
     .await;
-    assert_eq!(letters[0].error.as_deref(), Some("the handler took longer than 0.2 s"));
+    let error = letters[0].error.as_deref().unwrap();
+    assert!(error.contains("canceling statement due to statement timeout"), "{error}");
     transaction.commit().await.unwrap();
     world.takes_effect_by_key().await;
     consumer.stop().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relay::ConsumerStatus;
+use relay::{ConsumerStatus, HandlerError, Marks};
 use testkit::{Nats, eventually};
 
 use crate::consumers::Plan;
@@ -91,7 +91,7 @@ async fn a_slow_message_is_not_delivered_again() {
     })
     .await;
     let info = stream.consumer_info("effects").await.unwrap();
-    assert_eq!((info.num_ack_pending, info.num_redelivered), (1, 0));
+    assert_eq!((info.num_ack_pending, info.num_redelivered), (2, 0));
     transaction.commit().await.unwrap();
     world.takes_effect().await;
     let state = consumer.reaches("both", |state| state.effects == 2).await;
@@ -101,43 +101,125 @@ async fn a_slow_message_is_not_delivered_again() {
 }
 
 #[tokio::test]
-async fn copies_share_the_work_and_keep_the_order() {
+async fn one_copy_works_and_another_goes_on_when_it_stops_or_dies() {
     let world = World::with_effects().await;
     let publisher = world.publisher();
-    let (mut one, mut other) = (world.consumer(Plan::new()), world.consumer(Plan::new()));
+    let mut one = world.consumer(Plan::new());
+    one.reaches("to work", |state| state.status == ConsumerStatus::Consuming).await;
+    let mut other = world.consumer(Plan::new());
+    other.reaches("to stand by", |state| state.status == ConsumerStatus::Standby).await;
     world.append(200).await;
     world.takes_effect().await;
     world.acknowledged().await;
-    one.reaches("connection", |state| state.status == ConsumerStatus::Consuming).await;
-    other.reaches("connection", |state| state.status == ConsumerStatus::Consuming).await;
-    let effects = one.state.borrow().effects + other.state.borrow().effects;
-    assert_eq!(effects, 100);
-    // Whoever is left goes on at once.
+    assert_eq!((one.state.borrow().effects, other.state.borrow().effects), (100, 0));
     one.stop().await;
     world.append(20).await;
     world.takes_effect().await;
-    other.stop().await;
+    let last = world.consumer(Plan::new());
+    other.abort().await;
+    world.append(20).await;
+    // When the lease of the dead one is over.
+    world.takes_effect().await;
+    last.stop().await;
     publisher.stop().await;
 }
 
 /// The broker waits longer for whoever has a message than this test waits for the effects, so what
-/// a stopped copy did not give back would be missing.
+/// a stopped copy left behind would be missing.
 #[tokio::test]
-async fn a_stopped_consumer_gives_back_what_it_has() {
+async fn a_stopped_consumer_finishes_what_it_has() {
     let world = World::with_effects().await;
     let publisher = world.publisher();
-    world.append(400).await;
-    world.complete().await;
     let patience = 10 * LIMIT;
-    for _ in 0..5 {
-        let mut consumer = world.patient_consumer(Plan::new(), patience);
-        consumer.reaches("some effects", |state| state.effects >= 5).await;
+    for round in 1..=5 {
+        let mut consumer = world.consumer_with(Plan::new(), |config| {
+            (config.ack_wait, config.batch) = (patience, std::num::NonZeroU16::MIN);
+        });
+        world.append(100).await;
+        consumer.reaches("some effects", |state| state.effects >= 1).await;
         consumer.stop().await;
+        let info = world.stream().await.consumer_info("effects").await.unwrap();
+        assert_eq!(info.num_ack_pending, 0, "in round {round}");
     }
     let consumer = world.patient_consumer(Plan::new(), patience);
     world.takes_effect().await;
     consumer.stop().await;
     publisher.stop().await;
+}
+
+/// What the broker gave to another reader, who does nothing with it, is noticed by its missing
+/// number, and comes in its place.
+#[tokio::test]
+async fn what_another_reader_was_given_is_not_passed_over() {
+    let world = World::with_effects().await;
+    let publisher = world.publisher();
+    world.append(2).await;
+    let mut consumer = world.patient_consumer(Plan::new(), 10 * LIMIT);
+    world.takes_effect().await;
+    let durable: async_nats::jetstream::consumer::PullConsumer =
+        world.stream().await.get_consumer("effects").await.unwrap();
+    for _ in 0..5 {
+        let steals = durable.fetch().max_messages(3).expires(Duration::from_millis(200));
+        let (stolen, ()) = tokio::join!(
+            async {
+                let stolen = steals.messages().await.unwrap();
+                futures_util::StreamExt::collect::<Vec<_>>(stolen).await.len()
+            },
+            world.append_each(20),
+        );
+        assert!(stolen <= 3);
+        world.takes_effect().await;
+    }
+    consumer.reaches("to work", |state| state.status == ConsumerStatus::Consuming).await;
+    consumer.stop().await;
+    publisher.stop().await;
+}
+
+/// Whoever dies with messages in hand leaves them to the next one, in their places: of each key
+/// each message takes effect once, in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_keep_their_order_whoever_dies_and_whatever_fails() {
+    for marks in [Marks::Inbox { keep_days: 1 }, Marks::Progress] {
+        let world = World::with_effects().await;
+        let publisher = world.publisher();
+        let streams: Vec<String> =
+            (0..25).map(|number| format!("testing.thing-{number}")).collect();
+        let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
+        let copies = || {
+            let plan: Plan = (1..=500)
+                .filter(|position| position % 7 == 0)
+                .map(|position| (position, vec![HandlerError::failed("it is broken")]))
+                .collect();
+            world.consumer_with(plan, |config| {
+                config.marks = marks;
+                config.batch = std::num::NonZeroU16::new(10).unwrap();
+            })
+        };
+        let mut running = vec![copies(), copies()];
+        for seen in [10, 100, 200, 300] {
+            world.append_to(&streams, 5).await;
+            eventually(LIMIT, "some effects", || async {
+                let effects = world.effects().await.len();
+                if effects >= seen { Ok(()) } else { Err(effects) }
+            })
+            .await;
+            running.remove(0).abort().await;
+            world.expire_ownership().await;
+            running.push(copies());
+        }
+        world.takes_effect_by_key().await;
+        let marked: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM relay.inbox CROSS JOIN (SELECT count(*) FROM relay.progress) AS p",
+        )
+        .fetch_one(&world.pool())
+        .await
+        .unwrap();
+        assert_eq!(marked, if marks == Marks::Progress { 0 } else { 500 });
+        for consumer in running {
+            consumer.stop().await;
+        }
+        publisher.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
