@@ -81,6 +81,8 @@ impl TryFrom<i64> for Amount {
 }
 
 /// A currency by its ISO 4217 code.
+///
+/// Now and then the list gets another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("pattern" = "^[A-Z]{3}$"))]
