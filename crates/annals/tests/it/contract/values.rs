@@ -13,8 +13,9 @@ use crate::support::Questions;
 /// How many values are tried of each kind.
 const CASES: usize = 400;
 
-/// Texts around the edge of what `good`, a regular expression, matches.
-fn texts(good: &str) -> impl Strategy<Value = Value> + use<> {
+/// Texts around the edge of what `good`, a regular expression, matches, which takes at most
+/// `longest` characters.
+fn texts(good: &str, longest: usize) -> impl Strategy<Value = Value> + use<> {
     let good = proptest::string::string_regex(good).unwrap().boxed();
     let odd = proptest::string::string_regex(
         "[\\x00-\\x20\\x7f-\\xa0\\u{1680}\\u{2000}-\\u{200b}\\u{2028}\\u{2029}\\u{202f}\\u{205f}\\u{3000}\\u{feff}ÄЖ😀a!]{0,2}",
@@ -25,6 +26,9 @@ fn texts(good: &str) -> impl Strategy<Value = Value> + use<> {
         good.clone(),
         odd.clone(),
         (good.clone(), odd, good).prop_map(|(before, odd, after)| before + &odd + &after),
+        // Characters are counted, neither bytes nor UTF-16.
+        (longest - 2..=longest + 2, "[aA😀]")
+            .prop_map(|(length, character)| character.repeat(length)),
         any::<String>(),
     ];
     // The `$` of JSON Schema matches at the end only; Python's also before a last line feed.
@@ -108,8 +112,8 @@ impl Agreement {
 fn parsers_and_schemas_accept_the_same() {
     let mut agreement = Agreement::default();
     let (listed, placed) = ("catalog.product-listed.v1", "ordering.order-placed.v1");
-    agreement.ask::<Sku>(listed, "/$defs/Sku", texts("[A-Za-z0-9._-]{0,70}"));
-    agreement.ask::<ProductName>(listed, "/$defs/ProductName", texts(r"[\PC]{0,110}"));
+    agreement.ask::<Sku>(listed, "/$defs/Sku", texts("[A-Za-z0-9._-]{0,70}", 64));
+    agreement.ask::<ProductName>(listed, "/$defs/ProductName", texts(r"[\PC]{0,110}", 200));
     agreement.ask::<Quantity>(placed, "/$defs/Quantity", numbers(1..=1_000_000));
     agreement.ask::<Money>(
         listed,
@@ -126,8 +130,8 @@ fn a_currency_is_in_the_shape_of_a_code() {
     let mut agreement = Agreement::default();
     let codes = prop_oneof![
         proptest::sample::select(currencies()).prop_map(Value::from),
-        texts("[A-Z]{2,4}"),
-        texts("[A-Za-z]{3}")
+        texts("[A-Z]{2,4}", 3),
+        texts("[A-Za-z]{3}", 3)
     ];
     agreement.ask::<Currency>("catalog.product-listed.v1", "/$defs/Currency", codes);
     for (value, parses) in agreement.disagreements() {
