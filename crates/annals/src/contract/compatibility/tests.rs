@@ -1,3 +1,8 @@
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "schemas are written where they are handed over"
+)]
+
 use serde_json::{Value, json};
 
 use super::super::documents::documents;

@@ -12,14 +12,14 @@ pub(crate) fn contract() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/contract").canonicalize().unwrap()
 }
 
-/// What is asked, in one go.
+/// What is asked, in one go: a line each.
 #[derive(Default)]
-pub(crate) struct Questions(Vec<Value>);
+pub(crate) struct Questions(Vec<String>);
 
 impl Questions {
     /// Asks whether `instance` is valid against `schema`: an `$id`, maybe with a JSON pointer.
     pub(crate) fn ask(&mut self, schema: &str, instance: &Value) {
-        self.0.push(json!({ "schema": schema, "instance": instance }));
+        self.0.push(json!({ "schema": schema, "instance": instance }).to_string());
     }
 
     /// Asks whether `data` is a message of the type.
@@ -35,7 +35,7 @@ impl Questions {
         command.arg(script).arg(contract()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
-        let questions: String = self.0.iter().map(|question| format!("{question}\n")).collect();
+        let questions = self.0.join("\n");
         // Beside reading the answers: a pipe that nobody empties would stop both.
         let writer = std::thread::spawn(move || input.write_all(questions.as_bytes()).unwrap());
         let output = child.wait_with_output().unwrap();
