@@ -57,6 +57,10 @@ sqlx: $(CARGO_SQLX) ## Describes every query anew, after a change of SQL
 sqlx-check: $(CARGO_SQLX)
 	$(WITH_SCHEMA) env SQLX_OFFLINE=false $(abspath $(CARGO_SQLX)) sqlx prepare --workspace --check -- --all-targets
 
+.PHONY: contract
+contract: ## Writes the public contract anew, after a change of a message
+	$(CARGO) run --quiet --locked --package annals -- contract write docs/contract
+
 # Built without optimization: they start seconds later and are there minutes sooner.
 $(CARGO_DENY):
 	$(CARGO) install --quiet --debug --locked --root $(TOOLS) --no-default-features cargo-deny@0.20.2

@@ -65,6 +65,9 @@ pub enum Command {
     /// The settings
     #[command(subcommand)]
     Config(Config),
+    /// The public message contract: an AsyncAPI document and a JSON Schema for each message
+    #[command(subcommand)]
+    Contract(Contract),
     /// Asks the process at `http.address` whether it is ready; for container health checks
     Healthcheck,
 }
@@ -194,6 +197,29 @@ pub enum Config {
     Check,
     /// Prints the settings in force, secrets masked
     Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Contract {
+    /// Prints the AsyncAPI document, or the JSON Schema of one message
+    Show {
+        /// The message, for example `ordering.order-placed.v1`
+        #[arg(value_name = "TYPE")]
+        message_type: Option<String>,
+    },
+    /// Writes all documents to a directory, unless that would break what it promises already
+    Write {
+        /// The directory; made if it is not there
+        directory: PathBuf,
+        /// Write even what breaks readers of the contract in the directory
+        #[arg(long)]
+        breaking: bool,
+    },
+    /// Says what readers of an earlier contract would miss with this version
+    Check {
+        /// The directory of the earlier contract
+        directory: PathBuf,
+    },
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {

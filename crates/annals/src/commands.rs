@@ -1,6 +1,7 @@
 //! What can be typed, one file each.
 
 mod config;
+mod contract;
 mod dev;
 mod erase;
 mod events;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             }
             Command::Keys(command) => keys::run(&config, &command).await,
             Command::Config(command) => config::run(&config, &command),
+            Command::Contract(command) => contract::run(&command),
             Command::Healthcheck => healthcheck::healthcheck(config.http.address).await,
         }
     });

@@ -1,4 +1,14 @@
-//! The public message of an event: the domain's choice, in the relay's hands.
+//! The public contract: which message an event becomes, and the documents that describe messages.
+//!
+//! What a message says is the domain's choice, how it travels is the relay's; both meet here.
+
+mod async_api;
+mod compatibility;
+mod documents;
+mod headers;
+
+pub use compatibility::breaks;
+pub use documents::{ASYNC_API, Documents, documents, schema_path, text};
 
 use domain::Message;
 use eventstore::RecordedEvent;

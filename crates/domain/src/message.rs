@@ -6,6 +6,10 @@ use crate::inventory::messages::InventoryMessage;
 use crate::ordering::messages::OrderingMessage;
 use crate::payload::payload_union;
 
+mod description;
+
+pub use description::Description;
+
 payload_union! {
     /// A public fact of any context. Its types change only by adding versions.
     Message {
@@ -19,6 +23,17 @@ payload_union! {
 }
 
 impl Message {
+    /// What describes each type to those who read it, in the order of [`Message::types`].
+    #[must_use]
+    pub fn descriptions() -> Vec<Description> {
+        [
+            CatalogMessage::descriptions(),
+            InventoryMessage::descriptions(),
+            OrderingMessage::descriptions(),
+        ]
+        .concat()
+    }
+
     /// What the public learns of `event`: one message, or nothing.
     ///
     /// Total and pure, so publishing, publishing again and replaying give the same message.

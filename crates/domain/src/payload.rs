@@ -111,6 +111,38 @@ macro_rules! payloads {
     };
 }
 
+/// Declares an enum of public payloads: what [`payloads!`] does, and what describes each of them.
+///
+/// The golden file of each is its example, so that without one it does not build.
+macro_rules! public_payloads {
+    (
+        $(#[$doc:meta])*
+        $enum:ident { $($variant:ident = $name:literal v $version:literal,)+ }
+    ) => {
+        $crate::payload::payloads! { $(#[$doc])* $enum { $($variant = $name v $version,)+ } }
+
+        impl $enum {
+            /// What describes each type to those who read it.
+            #[must_use]
+            pub fn descriptions() -> Vec<$crate::message::Description> {
+                vec![$(
+                    $crate::message::Description::of::<$variant>(
+                        $crate::PayloadType { name: $name, version: $version },
+                        include_str!(concat!(
+                            env!("CARGO_MANIFEST_DIR"),
+                            "/tests/golden/messages/",
+                            $name,
+                            ".v",
+                            stringify!($version),
+                            ".json",
+                        )),
+                    ),
+                )+]
+            }
+        }
+    };
+}
+
 /// Declares the enum over all contexts' payload enums, dispatching on the context's name.
 macro_rules! payload_union {
     (
@@ -169,4 +201,4 @@ macro_rules! payload_union {
     };
 }
 
-pub(crate) use {payload_union, payloads};
+pub(crate) use {payload_union, payloads, public_payloads};

@@ -1,34 +1,18 @@
 //! The public message contract: CloudEvents 1.0 in NATS, binary mode.
 //!
 //! A message is one event as the public may see it. Its attributes are headers, its body is the
-//! data, and the subject it is sent on is its type:
-//!
-//! | header | holds |
-//! | --- | --- |
-//! | `ce-specversion` | `1.0` |
-//! | `ce-id` | the event's id; `Nats-Msg-Id` repeats it, as a rule |
-//! | `ce-source` | `urn:uuid:` and the id of the log |
-//! | `ce-type` | the subject, for example `annals.ordering.order-placed.v1` |
-//! | `ce-subject` | the stream of the event, for example `ordering.order-…` |
-//! | `ce-time` | when it was recorded, RFC 3339 with microseconds, UTC |
-//! | `ce-sequence` | its version in that stream, decimal |
-//! | `ce-position` | its position in the log, decimal |
-//! | `ce-ordinal` | its place among the messages of that position, if it is no event: 1, 2, 3 … |
-//! | `ce-late` | `true` if it was held by the publisher and comes behind later ones |
-//! | `ce-commandid` | the command it follows from |
-//! | `ce-correlationid` | the request that began the whole story |
-//! | `ce-causationid` | the message that caused the command, if one did |
-//! | `ce-traceparent` | W3C trace context, if there is one |
-//! | `content-type` | `application/json` |
+//! data, and the subject it is sent on is its type. [`HEADERS`] describes every header.
 //!
 //! Names are lower case on the wire. Which event becomes which message is decided by a pure
 //! function that the composition root supplies ([`Render`]), so publishing, publishing again and
 //! replaying give the same message.
 
+mod headers;
 mod incoming;
 mod outgoing;
 mod render;
 
+pub use headers::{Form, HEADERS, Header, Presence};
 pub(crate) use incoming::Headers;
 pub use incoming::{IncomingMessage, MalformedMessage, MessageType};
 pub(crate) use outgoing::{Outgoing, OutgoingError, outgoing};
@@ -40,6 +24,7 @@ pub(crate) mod header {
     pub(crate) const ID: &str = "ce-id";
     pub(crate) const SOURCE: &str = "ce-source";
     pub(crate) const TYPE: &str = "ce-type";
+    pub(crate) const DATA_SCHEMA: &str = "ce-dataschema";
     pub(crate) const SUBJECT: &str = "ce-subject";
     pub(crate) const TIME: &str = "ce-time";
     pub(crate) const SEQUENCE: &str = "ce-sequence";
@@ -51,6 +36,7 @@ pub(crate) mod header {
     pub(crate) const CAUSATION_ID: &str = "ce-causationid";
     pub(crate) const TRACE: &str = "ce-traceparent";
     pub(crate) const CONTENT_TYPE: &str = "content-type";
+    pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
 }
 
 /// The version of CloudEvents that is spoken.
@@ -61,3 +47,10 @@ const CONTENT_TYPE: &str = "application/json";
 
 /// What `ce-source` begins with; the id of the log follows.
 const SOURCE_PREFIX: &str = "urn:uuid:";
+
+/// The JSON Schema of the data of `message_type`, for example `ordering.order-placed.v1`, by its
+/// `$id`: what `ce-dataschema` says.
+#[must_use]
+pub fn data_schema(message_type: &str) -> String {
+    format!("urn:annals:schema:{message_type}")
+}

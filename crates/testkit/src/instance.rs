@@ -87,6 +87,11 @@ pub(crate) fn python() -> PathBuf {
     annals().join("python")
 }
 
+/// Where packages of npm are kept once they were fetched.
+pub(crate) fn node() -> PathBuf {
+    annals().join("node")
+}
+
 /// `.annals` of the checkout from which this was compiled.
 fn annals() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.annals")

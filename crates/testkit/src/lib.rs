@@ -6,7 +6,8 @@
 //!   [`TestBroker::shared`], on servers that all tests of the process share.
 //! - A test that kills, freezes or restarts a server: [`Postgres::start_ephemeral`] and
 //!   [`Nats::start_ephemeral`].
-//! - A test that lets a program in Python have a look: [`Python::with`].
+//! - A test that lets a program in Python have a look, or one of npm: [`Python::with`],
+//!   [`Node::with`].
 //! - A test that cuts a connection, or lets it fall silent: [`Line`].
 //! - A test behind a pooler: [`PgBouncer`].
 //! - A test that waits: [`eventually()`], never a sleep.
@@ -44,6 +45,7 @@ mod eventually;
 mod instance;
 mod line;
 mod namespace;
+mod node;
 mod pgbouncer;
 mod python;
 mod shared;
@@ -65,6 +67,7 @@ pub use eventually::eventually;
 pub use line::Line;
 pub use namespace::TestBroker;
 pub use nats::Nats;
+pub use node::Node;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use python::Python;

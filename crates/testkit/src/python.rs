@@ -4,7 +4,7 @@
 //! the programs started here see: nothing is installed, and there is no virtual environment.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Error, IoContext};
@@ -53,6 +53,11 @@ impl Python {
         let mut command = Command::new(&self.program);
         command.env("PYTHONPATH", &self.packages).env("PYTHONDONTWRITEBYTECODE", "1").arg("-u");
         command
+    }
+
+    /// Where the package is.
+    pub(crate) fn packages(&self) -> &Path {
+        &self.packages
     }
 }
 

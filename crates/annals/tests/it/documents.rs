@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use relay::cloud_event::{HEADERS, Presence};
 use rustix::process::Signal;
 
 use crate::support::{Process, dev, free_address, fresh_directory};
@@ -19,7 +20,8 @@ fn read(file: &str) -> String {
 
 /// Every document: the Markdown files of the root, of `docs` and of the crates.
 fn documents() -> Vec<PathBuf> {
-    let mut folders = vec![root(), root().join("docs"), root().join("docs/adr")];
+    let mut folders =
+        vec![root(), root().join("docs"), root().join("docs/adr"), root().join("docs/contract")];
     let crates = root().join("crates").read_dir().unwrap();
     folders.extend(crates.map(|entry| entry.unwrap().path()));
     let entries = folders.iter().flat_map(|folder| folder.read_dir().unwrap());
@@ -111,11 +113,48 @@ fn every_setting_is_documented() {
 #[test]
 fn every_public_message_is_documented() {
     let text = read("docs/messages.md");
-    for message in domain::Message::types() {
-        assert!(text.contains(&format!("`{message}`")), "docs/messages.md lacks {message}");
-        let golden = read(&format!("crates/domain/tests/golden/messages/{message}.json"));
-        assert!(text.contains(golden.trim()), "docs/messages.md has another example of {message}");
+    let sections: Vec<_> = text.split("\n### ").skip(1).collect();
+    let described = domain::Message::descriptions();
+    assert_eq!(sections.len(), described.len(), "docs/messages.md has a section for each message");
+    for description in described {
+        let message = description.payload_type;
+        let section = sections.iter().find(|text| text.starts_with(&format!("`{message}`\n")));
+        let section = section.unwrap_or_else(|| panic!("docs/messages.md lacks {message}"));
+        assert!(
+            section.contains(description.example.trim()),
+            "docs/messages.md has another example of {message}"
+        );
+        let members = description.schema["properties"].as_object().unwrap().keys();
+        for member in members {
+            assert!(section.contains(&format!("\"{member}\"")), "{message} lacks {member}");
+        }
+        for paragraph in description.schema["description"].as_str().unwrap().split("\n\n") {
+            assert!(
+                section.contains(paragraph),
+                "{message} in docs/messages.md lacks: {paragraph}"
+            );
+        }
     }
+}
+
+#[test]
+fn every_header_is_documented() {
+    let rows = HEADERS.iter().map(|header| {
+        let always = match header.presence {
+            Presence::Always => "yes",
+            Presence::Sometimes(when) => when,
+        };
+        format!("| `{}` | {} | {always} |\n", header.name, header.holds)
+    });
+    let table: String = ["| header | holds | always |\n| --- | --- | --- |\n".to_owned()]
+        .into_iter()
+        .chain(rows)
+        .collect();
+    let text = read("docs/messages.md");
+    assert!(
+        text.contains(&format!("{table}\n")),
+        "docs/messages.md has another table than:\n{table}"
+    );
 }
 
 /// What stands between the marks of the tour, as one script.

@@ -7,6 +7,7 @@ mod support;
 mod audit;
 mod broker_down;
 mod command_line;
+mod contract;
 mod dev;
 mod documents;
 mod flow;

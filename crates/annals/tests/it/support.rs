@@ -3,10 +3,12 @@
 mod client;
 mod process;
 mod subscriber;
+mod validator;
 
 pub(crate) use client::Client;
 pub(crate) use process::{Process, annals, dev, free_address, fresh_directory};
 pub(crate) use subscriber::{Received, Subscriber};
+pub(crate) use validator::{Questions, contract};
 
 use sqlx::migrate::Migrator;
 

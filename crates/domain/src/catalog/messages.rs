@@ -1,13 +1,14 @@
 //! What the catalog tells the public.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CatalogEvent;
 use crate::ids::ProductId;
-use crate::payload::payloads;
+use crate::payload::public_payloads;
 use crate::values::{Money, ProductName, Sku};
 
-payloads! {
+public_payloads! {
     /// Messages of the catalog.
     CatalogMessage {
         ProductListed = "catalog.product-listed" v 1,
@@ -15,11 +16,13 @@ payloads! {
 }
 
 /// A product is offered from now on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// How many there are is not told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProductListed {
     /// The product.
     pub product_id: ProductId,
-    /// Its SKU.
+    /// Its SKU, unique whatever the case.
     pub sku: Sku,
     /// What people call it.
     pub name: ProductName,

@@ -1,13 +1,14 @@
 //! What the inventory tells the public.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::InventoryEvent;
 use crate::ids::{OrderId, ProductId};
-use crate::payload::payloads;
+use crate::payload::public_payloads;
 use crate::values::Quantity;
 
-payloads! {
+public_payloads! {
     /// Messages of the inventory. How stock is counted inside stays private.
     InventoryMessage {
         ReservationMade = "inventory.reservation-made" v 1,
@@ -15,15 +16,15 @@ payloads! {
     }
 }
 
-/// Everything an order asks for is set aside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Everything the order asks for is set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReservationMade {
     /// The order.
     pub order_id: OrderId,
 }
 
-/// Nothing is set aside for an order, because something is short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Nothing is set aside for the order, because something is short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReservationRefused {
     /// The order.
     pub order_id: OrderId,
@@ -32,13 +33,14 @@ pub struct ReservationRefused {
 }
 
 /// A product of which less is available than an order asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shortage {
     /// The product.
     pub product_id: ProductId,
     /// How many the order asks for.
     pub requested: Quantity,
     /// How many there were.
+    #[schemars(extend("maximum" = u64::MAX))]
     pub available: u64,
 }
 

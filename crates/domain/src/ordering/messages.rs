@@ -1,14 +1,15 @@
 //! What ordering tells the public.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::OrderingEvent;
 use crate::ids::{OrderId, ProductId};
-use crate::payload::payloads;
+use crate::payload::public_payloads;
 use crate::values::{Money, Quantity, Sku};
 
-payloads! {
+public_payloads! {
     /// Messages of ordering.
     OrderingMessage {
         OrderPlaced = "ordering.order-placed" v 1,
@@ -17,8 +18,8 @@ payloads! {
     }
 }
 
-/// A customer asks for products.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A customer asks for products at the prices of that moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPlaced {
     /// The order.
     pub order_id: OrderId,
@@ -31,7 +32,7 @@ pub struct OrderPlaced {
 }
 
 /// Some of one product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderLine {
     /// The product.
     pub product_id: ProductId,
@@ -44,14 +45,14 @@ pub struct OrderLine {
 }
 
 /// The order will be fulfilled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderConfirmed {
     /// The order.
     pub order_id: OrderId,
 }
 
 /// The order cannot be fulfilled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderRejected {
     /// The order.
     pub order_id: OrderId,

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Quantity;
 
 /// An amount that is not negative, in the minor unit of its currency (cents for EUR).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
     amount: Amount,
@@ -66,8 +67,9 @@ impl fmt::Display for Money {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "i64")]
+#[schemars(extend("minimum" = 0, "maximum" = i64::MAX))]
 struct Amount(i64);
 
 impl TryFrom<i64> for Amount {
@@ -79,8 +81,11 @@ impl TryFrom<i64> for Amount {
 }
 
 /// A currency by its ISO 4217 code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// Now and then the list gets another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[A-Z]{3}$"))]
 pub struct Currency(iso_currency::Currency);
 
 impl Currency {

@@ -1,12 +1,16 @@
 //! How many of a thing.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const MOST: i64 = 1_000_000;
 
 /// How many are asked for: 1 to 1,000,000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "i64")]
+#[schemars(extend("minimum" = 1, "maximum" = MOST))]
 pub struct Quantity(u32);
 
 impl Quantity {

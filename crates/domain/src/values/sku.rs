@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A stock keeping unit: 1 to 64 ASCII letters, digits, `.`, `_` or `-`.
 ///
-/// Kept as it was given; two that differ only in case are the same to [`Sku::unique_form`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Kept as it was given, though two that differ only in case count as the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[A-Za-z0-9._-]{1,64}$"))]
 pub struct Sku(String);
 
 impl Sku {

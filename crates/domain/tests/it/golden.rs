@@ -86,3 +86,11 @@ fn what_is_unknown_is_an_error_and_not_skipped() {
     assert!(Event::decode("astrology.star-fell", 1, "{}").is_err());
     assert!(Event::decode("ordering.order-confirmed", 1, "{}").is_err());
 }
+
+/// A context whose messages are not described would be missing from the published contract.
+#[test]
+fn every_message_is_described() {
+    let described: Vec<_> =
+        Message::descriptions().iter().map(|description| description.payload_type).collect();
+    assert_eq!(described, Message::types().collect::<Vec<_>>());
+}

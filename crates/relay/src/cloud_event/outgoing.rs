@@ -5,7 +5,7 @@ use bytes::Bytes;
 use chrono::SecondsFormat;
 use eventstore::{EventId, LogId, OutboxMessage, Position};
 
-use super::{CONTENT_TYPE, Render, RenderError, SOURCE_PREFIX, SPEC_VERSION, header};
+use super::{CONTENT_TYPE, Render, RenderError, SOURCE_PREFIX, SPEC_VERSION, data_schema, header};
 use crate::Namespace;
 
 /// A message ready to be sent.
@@ -72,6 +72,7 @@ pub(crate) fn outgoing(
     put(header::ID, id.to_string())?;
     put(header::SOURCE, format!("{SOURCE_PREFIX}{log}"))?;
     put(header::TYPE, subject.clone())?;
+    put(header::DATA_SCHEMA, data_schema(&message.subject))?;
     put(header::SUBJECT, event.stream.to_string())?;
     put(header::TIME, event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true))?;
     put(header::SEQUENCE, event.version.to_string())?;

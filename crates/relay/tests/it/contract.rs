@@ -1,6 +1,8 @@
 //! What is on the wire, and what is read from it.
 
+use async_nats::jetstream::message::StreamMessage;
 use eventstore::{Metadata, Position, StreamVersion};
+use relay::cloud_event::{HEADERS, Presence};
 use relay::{IncomingMessage, MalformedMessage, MessageType};
 use uuid::Uuid;
 
@@ -10,13 +12,7 @@ use crate::world::{World, header};
 async fn a_message_is_a_cloud_event_in_binary_mode() {
     let world = World::new().await;
     world.append(1).await;
-    let metadata = Metadata {
-        actor: "somebody".to_owned(),
-        correlation_id: Uuid::from_u128(0xc0),
-        causation_id: Some(Uuid::from_u128(0xca)),
-        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
-    };
-    world.append_with(&[Some("testing.it-happened.v1")], metadata).await;
+    world.append_with(&[Some("testing.it-happened.v1")], full()).await;
     let publisher = world.publisher();
     world.complete().await;
 
@@ -39,6 +35,7 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
         ("ce-causationid", "00000000-0000-0000-0000-0000000000ca".to_owned()),
         ("ce-commandid", event.command_id.to_string()),
         ("ce-correlationid", "00000000-0000-0000-0000-0000000000c0".to_owned()),
+        ("ce-dataschema", "urn:annals:schema:testing.it-happened.v1".to_owned()),
         ("ce-id", id.clone()),
         ("ce-position", "2".to_owned()),
         ("ce-sequence", "2".to_owned()),
@@ -55,7 +52,6 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
     assert_eq!(headers, expected);
     assert_eq!(message.subject.as_str(), format!("{namespace}.testing.it-happened.v1"));
     assert_eq!(message.payload, r#"{"version":2}"#.as_bytes(), "the public message, not the event");
-    assert!(!messages[0].headers.iter().any(|(name, _)| name.to_string() == "ce-causationid"));
 
     let received = async_nats::Message {
         subject: message.subject.clone(),
@@ -113,6 +109,47 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
         assert_eq!(IncomingMessage::parse(namespace, &broken), Err(expected));
     }
     publisher.stop().await;
+}
+
+#[tokio::test]
+async fn the_headers_that_are_sent_are_those_that_are_described() {
+    let world = World::new().await;
+    world.append(1).await;
+    world.append_with(&[Some("testing.it-happened.v1")], full()).await;
+    let publisher = world.publisher();
+    world.complete().await;
+    let messages = world.messages().await;
+    assert_is_what_is_described(&messages[0], false);
+    assert_is_what_is_described(&messages[1], true);
+    publisher.stop().await;
+}
+
+/// Metadata with everything that can be in it.
+fn full() -> Metadata {
+    Metadata {
+        actor: "somebody".to_owned(),
+        correlation_id: Uuid::from_u128(0xc0),
+        causation_id: Some(Uuid::from_u128(0xca)),
+        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+    }
+}
+
+/// The message has the headers that are always there, and those that are sometimes there if it
+/// `has_everything`.
+fn assert_is_what_is_described(message: &StreamMessage, has_everything: bool) {
+    let mut described: Vec<String> = HEADERS
+        .iter()
+        .filter(|header| {
+            has_everything || header.presence == Presence::Always || header.name == "Nats-Msg-Id"
+        })
+        .map(|header| header.name.to_owned())
+        .collect();
+    described.sort_unstable();
+    let mut sent: Vec<String> = message.headers.iter().map(|(name, _)| name.to_string()).collect();
+    // Conditions of publishing, no part of the contract.
+    sent.retain(|name| !name.starts_with("Nats-Expected-"));
+    sent.sort_unstable();
+    assert_eq!(sent, described);
 }
 
 fn invalid(name: &'static str, value: &str) -> MalformedMessage {
