@@ -23,7 +23,7 @@ pub use broker::{Broker, InvalidBroker};
 pub use cloud_event::{IncomingMessage, MalformedMessage, MessageType, Render, RenderError};
 pub use consumer::{
     Consumer, ConsumerConfig, ConsumerState, ConsumerStatus, Handler, HandlerError, Marks, Retries,
-    Start,
+    SLOTS, Start,
 };
 pub use namespace::{InvalidNamespace, Namespace};
 pub use publisher::{Publisher, PublisherConfig, RelayState, RelayStatus, oldest_unpublished};

@@ -11,6 +11,8 @@ mod doubt;
 mod effects;
 mod outage;
 mod refusal;
+mod retention;
+mod suspects;
 mod takeover;
 mod world;
 
