@@ -30,7 +30,7 @@ mod render;
 pub(crate) use incoming::Headers;
 pub use incoming::{IncomingMessage, MalformedMessage, MessageType};
 pub(crate) use outgoing::{Outgoing, OutgoingError, outgoing};
-pub use render::{Render, RenderError};
+pub use render::{Render, RenderError, Rendered};
 
 /// Names of the headers, as they are on the wire.
 pub(crate) mod header {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use chrono::SecondsFormat;
 use eventstore::{EventId, LogId, OutboxMessage, Position};
 
-use super::{CONTENT_TYPE, Render, RenderError, SOURCE_PREFIX, SPEC_VERSION, header};
+use super::{CONTENT_TYPE, Render, RenderError, Rendered, SOURCE_PREFIX, SPEC_VERSION, header};
 use crate::Namespace;
 
 /// A message ready to be sent.
@@ -33,6 +33,11 @@ pub(crate) enum OutgoingError {
         "event {id} at position {position} is in the outbox, but the contract has no message for it"
     )]
     Private { id: EventId, position: Position },
+    #[error(
+        "event {id} at position {position} is in the outbox as {recorded:?}, but the contract makes \
+         {rendered:?} of it"
+    )]
+    OtherSubject { id: EventId, position: Position, recorded: String, rendered: String },
     #[error("{value:?} of event {id} at position {position} cannot be sent as {name}")]
     Unspeakable { id: EventId, position: Position, name: &'static str, value: String },
 }
@@ -46,19 +51,23 @@ pub(crate) fn outgoing(
 ) -> Result<Outgoing, OutgoingError> {
     let event = &message.event;
     let (id, position) = (event.id, event.position);
-    let body = match render.render(event) {
-        Ok(Some(body)) => Bytes::from(body),
+    let Rendered { subject, body } = match render.render(event) {
+        Ok(Some(rendered)) => rendered,
         Ok(None) => return Err(OutgoingError::Private { id, position }),
         Err(source) => {
             let event_type = event.event_type.to_string();
             return Err(OutgoingError::Render { id, position, event_type, source });
         }
     };
-    if !is_subject(&message.subject) {
-        let value = message.subject.clone();
-        return Err(OutgoingError::Unspeakable { id, position, name: "a subject", value });
+    if subject != message.subject {
+        let recorded = message.subject.clone();
+        return Err(OutgoingError::OtherSubject { id, position, recorded, rendered: subject });
     }
-    let subject = namespace.subject(&message.subject);
+    if !is_subject(&subject) {
+        let (name, value) = ("a subject", subject);
+        return Err(OutgoingError::Unspeakable { id, position, name, value });
+    }
+    let subject = namespace.subject(&subject);
 
     let mut headers = HeaderMap::new();
     let mut put = |name: &'static str, value: String| match value.parse::<HeaderValue>() {
@@ -85,7 +94,7 @@ pub(crate) fn outgoing(
         put(header::TRACE, trace.clone())?;
     }
     put(header::CONTENT_TYPE, CONTENT_TYPE.to_owned())?;
-    Ok(Outgoing { id, position, subject, headers, body })
+    Ok(Outgoing { id, position, subject, headers, body: Bytes::from(body) })
 }
 
 /// Whether something can be sent on `subject`: tokens of visible ASCII without wildcards.

@@ -10,7 +10,9 @@ use eventstore::{
     Append, CommandId, Cursor, EventStore, EventType, ExpectedVersion, Fingerprint, LogId,
     Metadata, NewEvent, Position, RecordedEvent, StreamId, Wakeup,
 };
-use relay::{Namespace, Publisher, PublisherConfig, RelayState, RelayStatus, Render, RenderError};
+use relay::{
+    Namespace, Publisher, PublisherConfig, RelayState, RelayStatus, Render, RenderError, Rendered,
+};
 use sqlx::PgPool;
 use testkit::{Nats, TestBroker, TestDatabase, eventually};
 use tokio::sync::watch;
@@ -202,8 +204,9 @@ fn alternating(index: usize) -> Option<&'static str> {
 
 /// What the public learns of the test's events.
 #[expect(clippy::unnecessary_wraps, reason = "it is a Render")]
-pub(crate) fn render(event: &RecordedEvent) -> Result<Option<String>, RenderError> {
-    Ok(Some(format!(r#"{{"version":{}}}"#, event.version)))
+pub(crate) fn render(event: &RecordedEvent) -> Result<Option<Rendered>, RenderError> {
+    let body = format!(r#"{{"version":{}}}"#, event.version);
+    Ok(Some(Rendered { subject: SUBJECT.to_owned(), body }))
 }
 
 pub(crate) fn header<'a>(message: &'a StreamMessage, name: &str) -> &'a str {
