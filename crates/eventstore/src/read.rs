@@ -22,7 +22,7 @@ use crate::append::Metadata;
 use crate::{CommandId, EventId, EventType, Position, StreamId, StreamVersion, Tag};
 
 pub use filter::Filter;
-pub use outbox::OutboxMessage;
+pub use outbox::{Outbound, OutboundPage, OutboxMessage, PageLimit};
 pub use page::Page;
 pub use stream::{Direction, Moment, StreamSlice};
 

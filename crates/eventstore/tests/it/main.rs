@@ -23,6 +23,7 @@ mod model;
 mod partitions;
 mod personal;
 mod reads;
+mod retention;
 mod roles;
 mod silence;
 mod subscriptions;

@@ -3,7 +3,7 @@
 use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use chrono::SecondsFormat;
-use eventstore::{EventId, LogId, OutboxMessage, Position};
+use eventstore::{EventId, LogId, Outbound, Position};
 
 use super::{CONTENT_TYPE, Render, RenderError, Rendered, SOURCE_PREFIX, SPEC_VERSION, header};
 use crate::Namespace;
@@ -42,26 +42,27 @@ pub(crate) enum OutgoingError {
     Unspeakable { id: EventId, position: Position, name: &'static str, value: String },
 }
 
-/// The message of the contract that `message` stands for.
+/// The message of the contract that `item` stands for; `None` if the public is not told of it.
 pub(crate) fn outgoing(
     namespace: &Namespace,
     log: LogId,
-    message: &OutboxMessage,
+    item: &Outbound,
     render: &dyn Render,
-) -> Result<Outgoing, OutgoingError> {
-    let event = &message.event;
+) -> Result<Option<Outgoing>, OutgoingError> {
+    let event = &item.event;
     let (id, position) = (event.id, event.position);
     let Rendered { subject, body } = match render.render(event) {
         Ok(Some(rendered)) => rendered,
+        Ok(None) if item.subject.is_none() => return Ok(None),
         Ok(None) => return Err(OutgoingError::Private { id, position }),
         Err(source) => {
             let event_type = event.event_type.to_string();
             return Err(OutgoingError::Render { id, position, event_type, source });
         }
     };
-    if subject != message.subject {
-        let recorded = message.subject.clone();
-        return Err(OutgoingError::OtherSubject { id, position, recorded, rendered: subject });
+    if let Some(recorded) = item.subject.as_ref().filter(|recorded| **recorded != subject) {
+        let (recorded, rendered) = (recorded.clone(), subject);
+        return Err(OutgoingError::OtherSubject { id, position, recorded, rendered });
     }
     if !is_subject(&subject) {
         let (name, value) = ("a subject", subject);
@@ -94,7 +95,7 @@ pub(crate) fn outgoing(
         put(header::TRACE, trace.clone())?;
     }
     put(header::CONTENT_TYPE, CONTENT_TYPE.to_owned())?;
-    Ok(Outgoing { id, position, subject, headers, body: Bytes::from(body) })
+    Ok(Some(Outgoing { id, position, subject, headers, body: Bytes::from(body) }))
 }
 
 /// Whether something can be sent on `subject`: tokens of visible ASCII without wildcards.

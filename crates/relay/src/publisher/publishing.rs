@@ -3,24 +3,26 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use eventstore::{EventStore, Filter, OutboxMessage, Position, Wakeup};
+use eventstore::{EventStore, Filter, PageLimit, Position, Wakeup};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::PublisherConfig;
 use super::lease::Lease;
 use super::resume::resume;
+use super::retention::Retention;
 use super::session::{PublishFailure, Published, Session, WINDOW};
+use super::source::{Batch, Source};
 use super::status::{RelayStatus, Reporter};
 use super::trouble::Trouble;
 use crate::Render;
 use crate::backoff::Backoff;
 use crate::broker::chain;
-use crate::cloud_event::{Outgoing, OutgoingError, outgoing};
+use crate::cloud_event::OutgoingError;
 
-/// Most rows of the outbox that are read at once.
-const PAGE: u16 = 512;
-const _: () = assert!(PAGE as usize <= WINDOW, "a page is published at once");
+/// Most that is read at once.
+const PAGE: PageLimit = PageLimit { events: 512, bytes: 4 * 1024 * 1024 };
+const _: () = assert!(PAGE.events as usize <= WINDOW, "a page is published at once");
 
 /// How often an idle publisher looks whether the stream is still where it left it.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -100,12 +102,17 @@ impl Publishing<'_> {
         let mut ids = VecDeque::new();
         let mut after = from;
         while after < last.position {
-            let page = self.store.read_outbox(after, PAGE).await?;
-            let Some(end) = page.last() else { break };
-            after = end.event.position;
-            let run = page.iter().filter(|message| message.event.position <= last.position);
-            ids.extend(run.map(|message| message.event.id));
+            let Batch { messages, reached, stopped } = self.source().next(after, PAGE).await?;
+            let run = messages.iter().filter(|message| message.position <= last.position);
+            ids.extend(run.map(|message| message.id));
             ids.drain(..ids.len().saturating_sub(WINDOW));
+            if let Some(error) = stopped.filter(|_| reached < last.position) {
+                return Err(unpublishable(&error));
+            }
+            if reached == after {
+                break;
+            }
+            after = reached;
         }
         let Some(stranger) = session.first_stranger(last.sequence, ids.make_contiguous()).await?
         else {
@@ -124,12 +131,21 @@ impl Publishing<'_> {
         session: &mut Session,
     ) -> Result<(), Trouble> {
         let mut checked = Instant::now();
-        let mut page = self.store.read_outbox(lease.position(), PAGE).await?;
+        let mut retention = Retention::new();
+        let mut batch = self.source().next(lease.position(), PAGE).await?;
         loop {
             if self.stop.is_cancelled() {
                 return Ok(());
             }
-            if page.is_empty() {
+            if retention.is_due() {
+                retention.retire(self.store, lease).await;
+            }
+            let Batch { messages, reached: last, stopped } = &batch;
+            if let Some(error) = stopped.as_ref().filter(|_| messages.is_empty()) {
+                return Err(unpublishable(error));
+            }
+            let last = *last;
+            if last == lease.position() {
                 self.backoff.reset();
                 self.reporter.report(RelayStatus::Publishing);
                 lease.hold(self.wait(session)).await??;
@@ -137,16 +153,12 @@ impl Publishing<'_> {
                     lease.hold(session.check()).await??;
                     checked = Instant::now();
                 }
-                page = self.store.read_outbox(lease.position(), PAGE).await?;
+                batch = self.source().next(lease.position(), PAGE).await?;
                 continue;
             }
-            let messages = self.render(&page)?;
-            let last = messages.last().map_or(lease.position(), |message| message.position);
+            let source = self.source();
             let work = async {
-                tokio::join!(
-                    session.publish(&messages, *self.known),
-                    self.store.read_outbox(last, PAGE)
-                )
+                tokio::join!(session.publish(messages, *self.known), source.next(last, PAGE))
             };
             let Some((published, next)) = lease.hold(self.unless_stopped(work)).await? else {
                 return Ok(());
@@ -167,22 +179,13 @@ impl Publishing<'_> {
             self.backoff.reset();
             self.reporter.published(u64::try_from(messages.len()).unwrap_or(u64::MAX), last);
             self.reporter.report(RelayStatus::Publishing);
-            page = next?;
+            batch = next?;
         }
     }
 
-    /// The messages of `page`, up to the first that cannot be made; an error if that is the first.
-    fn render(&self, page: &[OutboxMessage]) -> Result<Vec<Outgoing>, Trouble> {
-        let log = self.store.log_id();
-        let mut messages = Vec::with_capacity(page.len());
-        for row in page {
-            match outgoing(&self.config.namespace, log, row, self.render) {
-                Ok(message) => messages.push(message),
-                Err(error) if messages.is_empty() => return Err(unpublishable(&error)),
-                Err(_) => break,
-            }
-        }
-        Ok(messages)
+    fn source(&self) -> Source<'_> {
+        let (store, namespace, render) = (self.store, &self.config.namespace, self.render);
+        Source { store, namespace, render }
     }
 
     /// Waits until there may be more, looking after the stream meanwhile.

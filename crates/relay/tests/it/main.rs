@@ -10,6 +10,7 @@ mod doubt;
 mod effects;
 mod outage;
 mod refusal;
+mod retention;
 mod takeover;
 mod world;
 
