@@ -77,11 +77,26 @@ COMMENT ON COLUMN eventstore.snapshots.version IS 'Of the stream, whose events u
 
 CREATE TABLE eventstore.outbox (
     position bigint NOT NULL,
-    subject  text   NOT NULL,
+    subject  text,
     CONSTRAINT outbox_pkey PRIMARY KEY (position)
 ) PARTITION BY RANGE (position);
 COMMENT ON TABLE eventstore.outbox IS 'Which events are told to the public; the message itself is made from the event, and has its id. Partitions that are published are dropped';
-COMMENT ON COLUMN eventstore.outbox.subject IS 'Without the namespace of the installation, for example ordering.order-placed.v1';
+COMMENT ON COLUMN eventstore.outbox.subject IS 'Without the namespace of the installation, for example ordering.order-placed.v1; NULL if the public is told only of the messages that belong to the event';
+
+CREATE TABLE eventstore.messages (
+    position   bigint   NOT NULL,
+    ordinal    smallint NOT NULL,
+    message_id uuid     NOT NULL,
+    stream     text     COLLATE "C" NOT NULL,
+    subject    text     NOT NULL,
+    body       json     NOT NULL,
+    CONSTRAINT messages_pkey PRIMARY KEY (position, ordinal)
+) PARTITION BY RANGE (position);
+COMMENT ON TABLE eventstore.messages IS 'Messages that are no events, with their body; told behind the event at their position, which has a row in the outbox. Dropped with the partition of the outbox';
+COMMENT ON COLUMN eventstore.messages.position IS 'The last event of the append that wrote it';
+COMMENT ON COLUMN eventstore.messages.ordinal IS 'Place among the messages of that append: 1, 2, 3 ...';
+COMMENT ON COLUMN eventstore.messages.stream IS 'What it is about: messages of one stream are told in order';
+COMMENT ON COLUMN eventstore.messages.subject IS 'As in the outbox';
 
 CREATE TABLE eventstore.claims (
     namespace text   COLLATE "C" NOT NULL,
@@ -172,12 +187,17 @@ BEGIN
         EXECUTE format(
             'ALTER TABLE eventstore.outbox ATTACH PARTITION eventstore.%I FOR VALUES FROM (%s) TO (%s)',
             name, (number - 1) * outbox_size + 1, number * outbox_size + 1);
+        name := format('messages_%s', lpad(number::text, 9, '0'));
+        EXECUTE format('CREATE TABLE eventstore.%I (LIKE eventstore.messages INCLUDING ALL)', name);
+        EXECUTE format(
+            'ALTER TABLE eventstore.messages ATTACH PARTITION eventstore.%I FOR VALUES FROM (%s) TO (%s)',
+            name, (number - 1) * outbox_size + 1, number * outbox_size + 1);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION eventstore.add_partitions IS 'Makes partitions ahead of the log';
 
--- Drops the oldest partition of the outbox if all of it lies more than `margin` positions below the
+-- Drops the oldest partition of the outbox, with that of the messages, if all of it lies more than `margin` positions below the
 -- cursor, which must be leased under this epoch. Returns the floor it leaves, NULL if there is none
 -- to drop.
 --
@@ -203,7 +223,7 @@ BEGIN
     WHERE i.inhparent = 'eventstore.outbox'::regclass;
     SELECT right(name, 9)::bigint * l.outbox_positions INTO bound FROM eventstore.log AS l;
     IF bound <= upto THEN
-        EXECUTE format('DROP TABLE eventstore.%I', name);
+        EXECUTE format('DROP TABLE eventstore.%I, eventstore.%I', name, 'messages_' || right(name, 9));
         UPDATE eventstore.log SET outbox_floor = greatest(outbox_floor, bound);
         RETURN bound;
     END IF;

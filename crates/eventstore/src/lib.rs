@@ -20,7 +20,7 @@ pub mod wakeup;
 
 pub use append::{
     Append, AppendError, Claim, Condition, ExpectedVersion, Fingerprint, Metadata, NewEvent,
-    Receipt,
+    NewMessage, Receipt,
 };
 pub use cursor::{Cursor, CursorError};
 pub use names::{
@@ -32,8 +32,8 @@ pub use personal::{
 };
 pub use query::{Query, QueryItem};
 pub use read::{
-    Direction, Filter, Moment, Outbound, OutboundPage, OutboxMessage, Page, PageLimit,
-    RecordedEvent, StreamSlice,
+    Direction, Filter, Moment, Outbound, OutboundMessage, OutboundPage, OutboxMessage, OutboxPlace,
+    Page, PageLimit, RecordedEvent, StreamSlice,
 };
 pub use retention::Retirement;
 pub use store::EventStore;

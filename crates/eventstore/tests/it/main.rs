@@ -19,6 +19,7 @@ mod evolution;
 mod examples;
 mod idempotence;
 mod killers;
+mod messages;
 mod model;
 mod partitions;
 mod personal;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use eventstore::{Cursor, EventStore, ExpectedVersion, PageLimit, Position, Retirement};
+use eventstore::{
+    Cursor, EventStore, ExpectedVersion, Outbound, OutboxPlace, PageLimit, Position, Retirement,
+};
 use sqlx::{AssertSqlSafe, PgPool};
 use testkit::TestDatabase;
 
@@ -16,7 +18,7 @@ async fn small_outbox() -> (TestDatabase, EventStore, Cursor) {
     let (database, _) = log().await;
     let drop: Vec<String> = sqlx::query_scalar(
         "SELECT format('DROP TABLE %s', inhrelid::regclass) FROM pg_inherits
-         WHERE inhparent = 'eventstore.outbox'::regclass",
+         WHERE inhparent IN ('eventstore.outbox'::regclass, 'eventstore.messages'::regclass)",
     )
     .fetch_all(&database.pool())
     .await
@@ -54,8 +56,8 @@ async fn publish(store: &EventStore, cursor: &mut Cursor) {
 
 /// What the outbox takes, and in how many partitions.
 async fn size(pool: &PgPool) -> (i64, i64) {
-    let size = "SELECT sum(pg_total_relation_size(inhrelid))::bigint, count(*) FROM pg_inherits
-                WHERE inhparent = 'eventstore.outbox'::regclass";
+    let size = "SELECT sum(pg_total_relation_size(inhrelid))::bigint, count(*) / 2 FROM pg_inherits
+                WHERE inhparent IN ('eventstore.outbox'::regclass, 'eventstore.messages'::regclass)";
     sqlx::query_as(size).fetch_one(pool).await.unwrap()
 }
 
@@ -73,7 +75,7 @@ async fn retire(store: &EventStore, cursor: &Cursor, margin: u32) -> Position {
 
 /// Everything after `after`, page by page: positions, and whether the outbox tells the subject.
 async fn outbound(store: &EventStore, after: i64, limit: PageLimit) -> Vec<(i64, bool)> {
-    let (mut found, mut after) = (Vec::new(), Position::new(after));
+    let (mut found, mut after) = (Vec::new(), OutboxPlace::after(Position::new(after)));
     loop {
         let page = store.read_outbound(after, limit).await.unwrap();
         if page.reached == after {
@@ -82,9 +84,10 @@ async fn outbound(store: &EventStore, after: i64, limit: PageLimit) -> Vec<(i64,
         }
         after = page.reached;
         assert!(page.items.len() <= usize::from(limit.events));
-        found.extend(
-            page.items.iter().map(|item| (item.event.position.get(), item.subject.is_some())),
-        );
+        found.extend(page.items.iter().map(|item| {
+            let told = matches!(item, Outbound::Event { subject: Some(_), .. });
+            (item.place().position().get(), told)
+        }));
     }
 }
 

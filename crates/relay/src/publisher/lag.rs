@@ -1,7 +1,7 @@
 //! How far the relay is behind, asked of the database: by any process, whoever leads.
 
 use chrono::{DateTime, Utc};
-use eventstore::{Cursor, EventStore, PageLimit, Position};
+use eventstore::{Cursor, EventStore, Outbound, OutboxPlace, PageLimit, Position};
 
 use super::cursor_name;
 use crate::Namespace;
@@ -17,6 +17,10 @@ pub async fn oldest_unpublished(
 ) -> Result<Option<(Position, DateTime<Utc>)>, sqlx::Error> {
     let cursor = Cursor::peek(store.pool(), &cursor_name(namespace)).await?.unwrap_or_default();
     // Where the outbox was retired the contract would have to be asked what is public: anything may be.
-    let waiting = store.read_outbound(cursor, PageLimit { events: 1, bytes: usize::MAX }).await?;
-    Ok(waiting.items.first().map(|item| (item.event.position, item.event.recorded_at)))
+    let (after, limit) = (OutboxPlace::after(cursor), PageLimit { events: 1, bytes: usize::MAX });
+    let waiting = store.read_outbound(after, limit).await?;
+    Ok(waiting.items.first().map(|item| match item {
+        Outbound::Event { event, .. } => (event.position, event.recorded_at),
+        Outbound::Message(message) => (message.place.position(), message.recorded_at),
+    }))
 }

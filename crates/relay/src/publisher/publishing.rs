@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use eventstore::{EventStore, Filter, PageLimit, Position, Wakeup};
+use eventstore::{EventStore, Filter, OutboxPlace, PageLimit, Position, Wakeup};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,7 @@ pub(super) struct Publishing<'a> {
     pub(super) stop: &'a CancellationToken,
     /// Messages up to here are sent without `Nats-Msg-Id`, because the broker remembers ids of
     /// messages that were removed from the stream.
-    pub(super) known: &'a mut Position,
+    pub(super) known: &'a mut OutboxPlace,
 }
 
 impl Publishing<'_> {
@@ -50,20 +50,29 @@ impl Publishing<'_> {
         let opened = lease.hold(Box::pin(Session::open(self.config)));
         let Some(opened) = self.stop.run_until_cancelled(opened).await else { return Ok(()) };
         let mut session = opened??;
-        self.resume(lease, &session).await?;
-        self.publish_all(lease, &mut session).await
+        let place = self.resume(lease, &session).await?;
+        self.publish_all(lease, &mut session, place).await
     }
 
-    /// Brings the cursor to where the stream says.
-    async fn resume(&mut self, lease: &mut Lease, session: &Session) -> Result<(), Trouble> {
+    /// Brings the cursor to where the stream says; answers with the place to go on behind.
+    async fn resume(
+        &mut self,
+        lease: &mut Lease,
+        session: &Session,
+    ) -> Result<OutboxPlace, Trouble> {
         let (tail, published) = lease.hold(session.tail(self.store.log_id())).await??;
-        let (from, to) = (lease.position(), resume(lease.position(), tail));
+        let from = OutboxPlace::after(lease.position());
+        let mut place = resume(from, tail);
         if let Some(published) = published {
             self.verify(published).await?;
-            if to > from {
+            if !place.is_complete() && !self.store.has_more_at(place).await? {
+                place = OutboxPlace::after(place.position());
+            }
+            if place > from {
                 lease.hold(self.verify_run(session, from, published)).await??;
             }
         }
+        let (from, to) = (lease.position(), place.completed());
         if to < from {
             tracing::warn!(%from, %to, "the stream is behind the cursor: publishing again from the log");
         } else if to > from {
@@ -73,20 +82,28 @@ impl Publishing<'_> {
             lease.advance(to).await?;
         }
         self.reporter.resumed(to);
-        Ok(())
+        Ok(place)
     }
 
     /// A message of this log that this log does not hold: the database lost commits that the
     /// public was told of, and no publisher can repair that.
     async fn verify(&self, published: Published) -> Result<(), Trouble> {
-        let Published { id, position, .. } = published;
+        let Published { id, place, .. } = published;
+        let position = place.position();
         let before = Position::new(position.get() - 1);
         let events = self.store.read_page(&Filter::everything(), before, position, 1).await?.events;
-        if events.first().is_some_and(|event| event.id == id) {
+        let is_held = match (events.first(), place.ordinal()) {
+            (None, _) => false,
+            (Some(event), 0) => event.id.get() == id,
+            // The log does not hold the messages themselves, and the outbox not for ever.
+            (Some(_), _) => self.store.may_hold_message(place, id).await?,
+        };
+        if is_held {
             return Ok(());
         }
+        let what = if place.ordinal() == 0 { "event" } else { "message" };
         Err(Trouble::Refused(format!(
-            "the stream holds event {id} at position {position}, the log does not: \
+            "the stream holds {what} {id} at position {position}, the log does not: \
              the database was restored to before it was written"
         )))
     }
@@ -96,17 +113,17 @@ impl Publishing<'_> {
     async fn verify_run(
         &self,
         session: &Session,
-        from: Position,
+        from: OutboxPlace,
         last: Published,
     ) -> Result<(), Trouble> {
         let mut ids = VecDeque::new();
         let mut after = from;
-        while after < last.position {
+        while after < last.place {
             let Batch { messages, reached, stopped } = self.source().next(after, PAGE).await?;
-            let run = messages.iter().filter(|message| message.position <= last.position);
+            let run = messages.iter().filter(|message| message.place <= last.place);
             ids.extend(run.map(|message| message.id));
             ids.drain(..ids.len().saturating_sub(WINDOW));
-            if let Some(error) = stopped.filter(|_| reached < last.position) {
+            if let Some(error) = stopped.filter(|_| reached < last.place) {
                 return Err(unpublishable(&error));
             }
             if reached == after {
@@ -129,10 +146,11 @@ impl Publishing<'_> {
         &mut self,
         lease: &mut Lease,
         session: &mut Session,
+        mut place: OutboxPlace,
     ) -> Result<(), Trouble> {
         let mut checked = Instant::now();
         let mut retention = Retention::new();
-        let mut batch = self.source().next(lease.position(), PAGE).await?;
+        let mut batch = self.source().next(place, PAGE).await?;
         loop {
             if self.stop.is_cancelled() {
                 return Ok(());
@@ -145,7 +163,7 @@ impl Publishing<'_> {
                 return Err(unpublishable(error));
             }
             let last = *last;
-            if last == lease.position() {
+            if last == place {
                 self.backoff.reset();
                 self.reporter.report(RelayStatus::Publishing);
                 lease.hold(self.wait(session)).await??;
@@ -153,7 +171,7 @@ impl Publishing<'_> {
                     lease.hold(session.check()).await??;
                     checked = Instant::now();
                 }
-                batch = self.source().next(lease.position(), PAGE).await?;
+                batch = self.source().next(place, PAGE).await?;
                 continue;
             }
             let source = self.source();
@@ -166,18 +184,21 @@ impl Publishing<'_> {
             match published {
                 Ok(()) => {}
                 Err(PublishFailure::Trouble(trouble)) => return Err(trouble),
-                Err(PublishFailure::Known { position, sequence }) => {
-                    *self.known = position;
+                Err(PublishFailure::Known { place, sequence }) => {
+                    *self.known = place;
                     self.backoff.reset();
                     return Err(Trouble::Doubt(format!(
-                        "the broker knows position {position}, once stored at sequence {sequence}, \
-                         but does not hold it: publishing it again without its id"
+                        "the broker knows position {}, once stored at sequence {sequence}, \
+                         but does not hold it: publishing it again without its id",
+                        place.position()
                     )));
                 }
             }
-            lease.advance(last).await?;
+            lease.advance(last.completed()).await?;
+            place = last;
             self.backoff.reset();
-            self.reporter.published(u64::try_from(messages.len()).unwrap_or(u64::MAX), last);
+            let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
+            self.reporter.published(count, last.completed());
             self.reporter.report(RelayStatus::Publishing);
             batch = next?;
         }

@@ -76,6 +76,7 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
             subject: "testing.thing-1".to_owned(),
             sequence: StreamVersion::new(2),
             position: Position::new(2),
+            ordinal: None,
             time: event.recorded_at,
             command_id: event.command_id.get(),
             correlation_id: Uuid::from_u128(0xc0),

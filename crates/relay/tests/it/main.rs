@@ -8,6 +8,7 @@ mod contract;
 mod credentials;
 mod doubt;
 mod effects;
+mod messages;
 mod outage;
 mod refusal;
 mod retention;

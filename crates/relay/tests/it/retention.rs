@@ -17,7 +17,7 @@ async fn retired(world: &World, floor: i64) {
 /// Bytes of the outbox, and its partitions.
 async fn size(world: &World) -> (i64, i64) {
     let size = "SELECT sum(pg_total_relation_size(inhrelid))::bigint, count(*) FROM pg_inherits
-                WHERE inhparent = 'eventstore.outbox'::regclass";
+                WHERE inhparent IN ('eventstore.outbox'::regclass, 'eventstore.messages'::regclass)";
     sqlx::query_as(size).fetch_one(&world.pool()).await.unwrap()
 }
 

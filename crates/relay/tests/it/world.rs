@@ -48,7 +48,8 @@ impl World {
     pub(crate) async fn with_small_outbox() -> Self {
         let database = TestDatabase::create(&MIGRATOR).await;
         let drop = "SELECT string_agg(format('DROP TABLE %s', inhrelid::regclass), ';')
-                    FROM pg_inherits WHERE inhparent = 'eventstore.outbox'::regclass";
+                    FROM pg_inherits
+                    WHERE inhparent IN ('eventstore.outbox'::regclass, 'eventstore.messages'::regclass)";
         let drop: String = sqlx::query_scalar(drop).fetch_one(&database.pool()).await.unwrap();
         let setup = format!(
             "{drop}; UPDATE eventstore.log SET outbox_positions = 1000;
