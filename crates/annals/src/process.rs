@@ -131,6 +131,7 @@ impl Process {
             broker: self.config.nats.broker()?,
             namespace: self.config.nats.namespace()?,
             replicas: self.config.nats.replicas,
+            max_messages_per_second: None,
         };
         let publisher = Publisher::new(self.store.clone(), wakeup, config, Contract);
         parts.relay(publisher.state());

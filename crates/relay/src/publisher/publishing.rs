@@ -1,32 +1,23 @@
-//! One session of publishing: resume, then page after page until something interrupts it.
+//! One session of publishing: resume, then go on until something interrupts it.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use eventstore::{EventStore, Filter, OutboxMessage, Position, Wakeup};
-use tokio::time::{Instant, sleep};
+use eventstore::{EventStore, Filter, OutboxPlace, Position, Wakeup};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::PublisherConfig;
 use super::lease::Lease;
+use super::pace::Pace;
+use super::pipeline::Pipeline;
+use super::ready::Ready;
 use super::resume::resume;
-use super::session::{PublishFailure, Published, Session, WINDOW};
-use super::status::{RelayStatus, Reporter};
+use super::session::{Published, Session, WINDOW};
+use super::source::{Batch, Source, unpublishable};
+use super::status::Reporter;
 use super::trouble::Trouble;
 use crate::Render;
 use crate::backoff::Backoff;
-use crate::broker::chain;
-use crate::cloud_event::{Outgoing, OutgoingError, outgoing};
-
-/// Most rows of the outbox that are read at once.
-const PAGE: u16 = 512;
-const _: () = assert!(PAGE as usize <= WINDOW, "a page is published at once");
-
-/// How often an idle publisher looks whether the stream is still where it left it.
-const CHECK_EVERY: Duration = Duration::from_secs(2);
-
-/// How long what is in flight is waited for after a stop.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// One session's worth of publishing.
 pub(super) struct Publishing<'a> {
@@ -39,7 +30,7 @@ pub(super) struct Publishing<'a> {
     pub(super) stop: &'a CancellationToken,
     /// Messages up to here are sent without `Nats-Msg-Id`, because the broker remembers ids of
     /// messages that were removed from the stream.
-    pub(super) known: &'a mut Position,
+    pub(super) known: &'a mut OutboxPlace,
 }
 
 impl Publishing<'_> {
@@ -48,20 +39,42 @@ impl Publishing<'_> {
         let opened = lease.hold(Box::pin(Session::open(self.config)));
         let Some(opened) = self.stop.run_until_cancelled(opened).await else { return Ok(()) };
         let mut session = opened??;
-        self.resume(lease, &session).await?;
-        self.publish_all(lease, &mut session).await
+        let place = self.resume(lease, &mut session).await?;
+        let (cursor, moves) = watch::channel(lease.position());
+        let store = self.store;
+        let pipeline = Pipeline {
+            source: Source { store, namespace: &self.config.namespace, render: self.render },
+            session: &mut session,
+            pace: Pace::new(self.config.max_messages_per_second),
+            ready: Ready::new(place),
+            cursor,
+            wakeup: self.wakeup,
+            reporter: self.reporter,
+            backoff: self.backoff,
+            known: self.known,
+        };
+        lease.follow(moves, store, pipeline.run(self.stop)).await?
     }
 
-    /// Brings the cursor to where the stream says.
-    async fn resume(&mut self, lease: &mut Lease, session: &Session) -> Result<(), Trouble> {
+    /// Brings the cursor to where the stream says; answers with the place to go on behind.
+    async fn resume(
+        &mut self,
+        lease: &mut Lease,
+        session: &mut Session,
+    ) -> Result<OutboxPlace, Trouble> {
         let (tail, published) = lease.hold(session.tail(self.store.log_id())).await??;
-        let (from, to) = (lease.position(), resume(lease.position(), tail));
+        let from = OutboxPlace::after(lease.position());
+        let mut place = resume(from, tail);
         if let Some(published) = published {
             self.verify(published).await?;
-            if to > from {
+            if !place.is_complete() && !self.store.has_more_at(place).await? {
+                place = OutboxPlace::after(place.position());
+            }
+            if place > from {
                 lease.hold(self.verify_run(session, from, published)).await??;
             }
         }
+        let (from, to) = (lease.position(), place.completed());
         if to < from {
             tracing::warn!(%from, %to, "the stream is behind the cursor: publishing again from the log");
         } else if to > from {
@@ -71,20 +84,28 @@ impl Publishing<'_> {
             lease.advance(to).await?;
         }
         self.reporter.resumed(to);
-        Ok(())
+        Ok(place)
     }
 
     /// A message of this log that this log does not hold: the database lost commits that the
     /// public was told of, and no publisher can repair that.
     async fn verify(&self, published: Published) -> Result<(), Trouble> {
-        let Published { id, position, .. } = published;
+        let Published { id, place, .. } = published;
+        let position = place.position();
         let before = Position::new(position.get() - 1);
         let events = self.store.read_page(&Filter::everything(), before, position, 1).await?.events;
-        if events.first().is_some_and(|event| event.id == id) {
+        let is_held = match (events.first(), place.ordinal()) {
+            (None, _) => false,
+            (Some(event), 0) => event.id.get() == id,
+            // The log does not hold the messages themselves, and the outbox not for ever.
+            (Some(_), _) => self.store.may_hold_message(place, id).await?,
+        };
+        if is_held {
             return Ok(());
         }
+        let what = if place.ordinal() == 0 { "event" } else { "message" };
         Err(Trouble::Refused(format!(
-            "the stream holds event {id} at position {position}, the log does not: \
+            "the stream holds {what} {id} at position {position}, the log does not: \
              the database was restored to before it was written"
         )))
     }
@@ -93,19 +114,24 @@ impl Publishing<'_> {
     /// of it. What was on its way at once fits a window, so no more than that is looked at.
     async fn verify_run(
         &self,
-        session: &Session,
-        from: Position,
+        session: &mut Session,
+        from: OutboxPlace,
         last: Published,
     ) -> Result<(), Trouble> {
         let mut ids = VecDeque::new();
         let mut after = from;
-        while after < last.position {
-            let page = self.store.read_outbox(after, PAGE).await?;
-            let Some(end) = page.last() else { break };
-            after = end.event.position;
-            let run = page.iter().filter(|message| message.event.position <= last.position);
-            ids.extend(run.map(|message| message.event.id));
+        while after < last.place {
+            let Batch { messages, reached, stopped } = self.source().next(after).await?;
+            let run = messages.iter().filter(|message| message.place <= last.place);
+            ids.extend(run.map(|message| message.id));
             ids.drain(..ids.len().saturating_sub(WINDOW));
+            if let Some(error) = stopped.filter(|_| reached < last.place) {
+                return Err(unpublishable(&error));
+            }
+            if reached == after {
+                break;
+            }
+            after = reached;
         }
         let Some(stranger) = session.first_stranger(last.sequence, ids.make_contiguous()).await?
         else {
@@ -118,96 +144,8 @@ impl Publishing<'_> {
         )))
     }
 
-    async fn publish_all(
-        &mut self,
-        lease: &mut Lease,
-        session: &mut Session,
-    ) -> Result<(), Trouble> {
-        let mut checked = Instant::now();
-        let mut page = self.store.read_outbox(lease.position(), PAGE).await?;
-        loop {
-            if self.stop.is_cancelled() {
-                return Ok(());
-            }
-            if page.is_empty() {
-                self.backoff.reset();
-                self.reporter.report(RelayStatus::Publishing);
-                lease.hold(self.wait(session)).await??;
-                if checked.elapsed() > CHECK_EVERY {
-                    lease.hold(session.check()).await??;
-                    checked = Instant::now();
-                }
-                page = self.store.read_outbox(lease.position(), PAGE).await?;
-                continue;
-            }
-            let messages = self.render(&page)?;
-            let last = messages.last().map_or(lease.position(), |message| message.position);
-            let work = async {
-                tokio::join!(
-                    session.publish(&messages, *self.known),
-                    self.store.read_outbox(last, PAGE)
-                )
-            };
-            let Some((published, next)) = lease.hold(self.unless_stopped(work)).await? else {
-                return Ok(());
-            };
-            match published {
-                Ok(()) => {}
-                Err(PublishFailure::Trouble(trouble)) => return Err(trouble),
-                Err(PublishFailure::Known { position, sequence }) => {
-                    *self.known = position;
-                    self.backoff.reset();
-                    return Err(Trouble::Doubt(format!(
-                        "the broker knows position {position}, once stored at sequence {sequence}, \
-                         but does not hold it: publishing it again without its id"
-                    )));
-                }
-            }
-            lease.advance(last).await?;
-            self.backoff.reset();
-            self.reporter.published(u64::try_from(messages.len()).unwrap_or(u64::MAX), last);
-            self.reporter.report(RelayStatus::Publishing);
-            page = next?;
-        }
+    fn source(&self) -> Source<'_> {
+        let (store, namespace, render) = (self.store, &self.config.namespace, self.render);
+        Source { store, namespace, render }
     }
-
-    /// The messages of `page`, up to the first that cannot be made; an error if that is the first.
-    fn render(&self, page: &[OutboxMessage]) -> Result<Vec<Outgoing>, Trouble> {
-        let log = self.store.log_id();
-        let mut messages = Vec::with_capacity(page.len());
-        for row in page {
-            match outgoing(&self.config.namespace, log, row, self.render) {
-                Ok(message) => messages.push(message),
-                Err(error) if messages.is_empty() => return Err(unpublishable(&error)),
-                Err(_) => break,
-            }
-        }
-        Ok(messages)
-    }
-
-    /// Waits until there may be more, looking after the stream meanwhile.
-    async fn wait(&mut self, session: &Session) -> Result<(), Trouble> {
-        tokio::select! {
-            () = self.stop.cancelled() => Ok(()),
-            lost = session.lost() => Err(lost),
-            () = self.wakeup.wait() => Ok(()),
-        }
-    }
-
-    /// Does `work`; after a stop only for [`STOP_LIMIT`] longer, and `None` if that was too short.
-    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let too_long = async {
-            self.stop.cancelled().await;
-            sleep(STOP_LIMIT).await;
-        };
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            () = too_long => None,
-        }
-    }
-}
-
-fn unpublishable(error: &OutgoingError) -> Trouble {
-    Trouble::Refused(chain(error))
 }

@@ -9,6 +9,8 @@ mod credentials;
 mod dead_letters;
 mod doubt;
 mod effects;
+mod marks;
+mod messages;
 mod outage;
 mod refusal;
 mod retention;
