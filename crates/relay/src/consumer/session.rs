@@ -101,7 +101,13 @@ impl Session {
 
     /// The messages that were given out, from the first one on that was not acknowledged.
     pub(super) async fn given_out(&self, info: &Info) -> Result<GivenOut, Interrupted> {
+        // Under one name, so that nobody needs the right to make consumers of any name.
+        let name = format!("{}-catch-up", info.name);
+        if let Err(error) = self.stream.delete_consumer(&name).await {
+            tracing::debug!(error = %error, "nobody was catching up");
+        }
         let made = self.stream.create_consumer(Config {
+            name: Some(name),
             deliver_policy: DeliverPolicy::ByStartSequence {
                 start_sequence: info.ack_floor.stream_sequence + 1,
             },
