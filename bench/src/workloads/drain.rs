@@ -24,10 +24,10 @@ use crate::report::{Report, Target};
 use crate::{event, ground, server};
 
 /// Rows of the outbox that are published.
-const ROWS: u64 = 500_000;
+const ROWS: u32 = 500_000;
 
 /// Rows that wait during an outage.
-const WAITING: u64 = 1_000_000;
+const WAITING: u32 = 1_000_000;
 
 /// Messages on their way, as the relay has them.
 const WINDOW: usize = 1_024;
@@ -50,7 +50,7 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
         bare.push(rate(&answer(start(&["publish", &nats.url()], ROWS)?).await?));
         nats.stop()?;
         let database = plan.server.database().await;
-        ground::fill(database.url(), i64::try_from(ROWS)?).await?;
+        ground::fill(database.url(), i64::from(ROWS)).await?;
         let nats = Nats::start_ephemeral()?;
         let drained = answer(start(&["relay", database.url(), &nats.url()], ROWS)?).await?;
         ours.push(rate(&drained));
@@ -71,7 +71,7 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
 /// The broker goes away while the relay has just begun; how much memory that takes.
 async fn through_an_outage(plan: &Plan<'_>) -> anyhow::Result<f64> {
     let database = plan.server.database().await;
-    ground::fill(database.url(), i64::try_from(WAITING)?).await?;
+    ground::fill(database.url(), i64::from(WAITING)).await?;
     let mut nats = Nats::start_ephemeral()?;
     let child = start(&["relay", database.url(), &nats.url()], WAITING)?;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -83,7 +83,7 @@ async fn through_an_outage(plan: &Plan<'_>) -> anyhow::Result<f64> {
     Ok(drained.memory_mib)
 }
 
-fn start(arguments: &[&str], rows: u64) -> anyhow::Result<Child> {
+fn start(arguments: &[&str], rows: u32) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(arguments).arg(rows.to_string());
     Ok(command.stdout(std::process::Stdio::piped()).kill_on_drop(true).spawn()?)
@@ -95,7 +95,7 @@ async fn answer(child: Child) -> anyhow::Result<Drained> {
 }
 
 fn rate(drained: &Drained) -> Measured {
-    let rate_per_s = crate::load::count(ROWS as usize) / drained.seconds;
+    let rate_per_s = f64::from(ROWS) / drained.seconds;
     Measured { rate_per_s, ..Measured::default() }
 }
 
