@@ -52,6 +52,9 @@ enum Child {
     /// Publishes as many messages that are made on the way, and prints the rate
     #[command(hide = true)]
     Publish { nats: String, rows: u64 },
+    /// Takes effect of a stream, and prints how long it took and the memory
+    #[command(hide = true)]
+    Consume { url: String, nats: String, marks: String },
     /// Reads the whole log, and prints the rate and the memory it took
     #[command(hide = true)]
     Replay { url: String },
@@ -79,6 +82,11 @@ async fn main() -> anyhow::Result<()> {
         Some(Child::Publish { nats, rows }) => {
             let drained = workloads::drain::publish(&nats, rows).await?;
             println!("{}", serde_json::to_string(&drained)?);
+            return Ok(());
+        }
+        Some(Child::Consume { url, nats, marks }) => {
+            let consumed = workloads::inbox::consume(&url, &nats, &marks).await?;
+            println!("{}", serde_json::to_string(&consumed)?);
             return Ok(());
         }
         Some(Child::Replay { url }) => {

@@ -3,6 +3,7 @@
 mod commands;
 pub(crate) mod drain;
 mod growth;
+pub(crate) mod inbox;
 mod many_writers;
 mod one_writer;
 pub(crate) mod processes;
@@ -45,6 +46,7 @@ pub(crate) const ALL: &[(&str, Workload)] = &[
     ("read", |plan, report| Box::pin(read::run(plan, report))),
     ("tail", |plan, report| Box::pin(tail::run(plan, report))),
     ("drain", |plan, report| Box::pin(drain::run(plan, report))),
+    ("inbox", |plan, report| Box::pin(inbox::run(plan, report))),
     ("growth", |plan, report| Box::pin(growth::run(plan, report))),
 ];
 
