@@ -15,7 +15,7 @@ GRANT USAGE ON SCHEMA eventstore TO :"role";
 
 -- The log is read; it is written by functions that run as their owner.
 GRANT SELECT ON ALL TABLES IN SCHEMA eventstore TO :"role";
-GRANT EXECUTE ON FUNCTION eventstore.append, eventstore.add_partitions, eventstore.first_match,
+GRANT EXECUTE ON FUNCTION eventstore.append, eventstore.add_partitions, eventstore.retire_outbox, eventstore.first_match,
     eventstore.position_at, eventstore.event_id TO :"role";
 
 -- What followers and aggregates keep for themselves.

@@ -7,10 +7,14 @@ COMMENT ON SCHEMA eventstore IS 'The log of events and everything that commits t
 CREATE TABLE eventstore.log (
     id               uuid    PRIMARY KEY DEFAULT gen_random_uuid(),
     the_only         boolean NOT NULL DEFAULT true UNIQUE CHECK (the_only),
-    partition_events bigint  NOT NULL DEFAULT 25000000 CHECK (partition_events >= 1000)
+    partition_events bigint  NOT NULL DEFAULT 25000000 CHECK (partition_events >= 1000),
+    outbox_positions bigint  NOT NULL DEFAULT 250000 CHECK (outbox_positions >= 1000),
+    outbox_floor     bigint  NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE eventstore.log IS 'One row: who this log is, so that nobody mistakes another log''s messages for its own';
 COMMENT ON COLUMN eventstore.log.partition_events IS 'How many positions each partition of the events holds';
+COMMENT ON COLUMN eventstore.log.outbox_positions IS 'How many positions each partition of the outbox holds, as it was when the first was made';
+COMMENT ON COLUMN eventstore.log.outbox_floor IS 'The outbox tells nothing of positions up to here: what the public is told of them is made from the log';
 INSERT INTO eventstore.log DEFAULT VALUES;
 
 -- Keys compare as bytes: the rules of a language would make every lookup slower.
@@ -72,11 +76,27 @@ COMMENT ON COLUMN eventstore.snapshots.schema_version IS 'Of the state; another 
 COMMENT ON COLUMN eventstore.snapshots.version IS 'Of the stream, whose events up to here the state is made of';
 
 CREATE TABLE eventstore.outbox (
-    position bigint NOT NULL PRIMARY KEY,
-    subject  text   NOT NULL
-);
-COMMENT ON TABLE eventstore.outbox IS 'Which events are told to the public; the message itself is made from the event, and has its id';
-COMMENT ON COLUMN eventstore.outbox.subject IS 'Without the namespace of the installation, for example ordering.order-placed.v1';
+    position bigint NOT NULL,
+    subject  text,
+    CONSTRAINT outbox_pkey PRIMARY KEY (position)
+) PARTITION BY RANGE (position);
+COMMENT ON TABLE eventstore.outbox IS 'Which events are told to the public; the message itself is made from the event, and has its id. Partitions that are published are dropped';
+COMMENT ON COLUMN eventstore.outbox.subject IS 'Without the namespace of the installation, for example ordering.order-placed.v1; NULL if the public is told only of the messages that belong to the event';
+
+CREATE TABLE eventstore.messages (
+    position   bigint   NOT NULL,
+    ordinal    smallint NOT NULL,
+    message_id uuid     NOT NULL,
+    stream     text     COLLATE "C" NOT NULL,
+    subject    text     NOT NULL,
+    body       json     NOT NULL,
+    CONSTRAINT messages_pkey PRIMARY KEY (position, ordinal)
+) PARTITION BY RANGE (position);
+COMMENT ON TABLE eventstore.messages IS 'Messages that are no events, with their body; told behind the event at their position, which has a row in the outbox. Dropped with the partition of the outbox';
+COMMENT ON COLUMN eventstore.messages.position IS 'The last event of the append that wrote it';
+COMMENT ON COLUMN eventstore.messages.ordinal IS 'Place among the messages of that append: 1, 2, 3 ...';
+COMMENT ON COLUMN eventstore.messages.stream IS 'What it is about: messages of one stream are told in order';
+COMMENT ON COLUMN eventstore.messages.subject IS 'As in the outbox';
 
 CREATE TABLE eventstore.claims (
     namespace text   COLLATE "C" NOT NULL,
@@ -124,7 +144,8 @@ CREATE TRIGGER append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstore.tags
     FOR EACH STATEMENT EXECUTE FUNCTION eventstore.refuse_change();
 
--- Makes partitions until two of them are empty. Safe to repeat, and at the same time.
+-- Makes partitions until two of the events and four of the outbox, which are smaller, are empty. Safe
+-- to repeat, and at the same time.
 --
 -- A version is unique in its stream across partitions because the append checks it under the order
 -- lock; the index of each partition finds a stream's events there, and checks once more.
@@ -133,16 +154,17 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog
 AS $$
 DECLARE
-    size     bigint;
-    wanted   bigint;
-    name     text;
-    existing bigint;
+    size        bigint;
+    outbox_size bigint;
+    head        bigint;
+    name        text;
+    existing    bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(107126926175348);
-    SELECT l.partition_events INTO size FROM eventstore.log AS l;
-    SELECT coalesce(max(e.position), 0) / size + 3 INTO wanted FROM eventstore.events AS e;
+    SELECT l.partition_events, l.outbox_positions INTO size, outbox_size FROM eventstore.log AS l;
+    SELECT coalesce(max(e.position), 0) INTO head FROM eventstore.events AS e;
     SELECT count(*) INTO existing FROM pg_inherits WHERE inhparent = 'eventstore.events'::regclass;
-    FOR number IN existing + 1 .. wanted LOOP
+    FOR number IN existing + 1 .. head / size + 3 LOOP
         name := format('events_%s', lpad(number::text, 6, '0'));
         -- Filled in before it is attached, which locks nobody out of the log.
         EXECUTE format('CREATE TABLE eventstore.%I (LIKE eventstore.events INCLUDING ALL)', name);
@@ -154,9 +176,62 @@ BEGIN
             'ALTER TABLE eventstore.events ATTACH PARTITION eventstore.%I FOR VALUES FROM (%s) TO (%s)',
             name, (number - 1) * size + 1, number * size + 1);
     END LOOP;
+    -- Those of the outbox are retired from the front, and none is made that would be behind the log.
+    SELECT max(right(c.relname, 9)::bigint) INTO existing
+    FROM pg_inherits AS i
+    JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'eventstore.outbox'::regclass;
+    FOR number IN greatest(existing, head / outbox_size) + 1 .. head / outbox_size + 5 LOOP
+        name := format('outbox_%s', lpad(number::text, 9, '0'));
+        EXECUTE format('CREATE TABLE eventstore.%I (LIKE eventstore.outbox INCLUDING ALL)', name);
+        EXECUTE format(
+            'ALTER TABLE eventstore.outbox ATTACH PARTITION eventstore.%I FOR VALUES FROM (%s) TO (%s)',
+            name, (number - 1) * outbox_size + 1, number * outbox_size + 1);
+        name := format('messages_%s', lpad(number::text, 9, '0'));
+        EXECUTE format('CREATE TABLE eventstore.%I (LIKE eventstore.messages INCLUDING ALL)', name);
+        EXECUTE format(
+            'ALTER TABLE eventstore.messages ATTACH PARTITION eventstore.%I FOR VALUES FROM (%s) TO (%s)',
+            name, (number - 1) * outbox_size + 1, number * outbox_size + 1);
+    END LOOP;
 END
 $$;
-COMMENT ON FUNCTION eventstore.add_partitions IS 'Makes partitions ahead of the log, until two of them are empty';
+COMMENT ON FUNCTION eventstore.add_partitions IS 'Makes partitions ahead of the log';
+
+-- Drops the oldest partition of the outbox, with that of the messages, if all of it lies more than `margin` positions below the
+-- cursor, which must be leased under this epoch. Returns the floor it leaves, NULL if there is none
+-- to drop.
+--
+-- Dropping needs every lock there is on the outbox, and whoever appends queues behind who waits for
+-- it. So nobody waits long: who looks at the outbox for longer than that puts it off, and no more.
+CREATE FUNCTION eventstore.retire_outbox(cursor_name text, cursor_epoch bigint, margin bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog
+SET lock_timeout = '50ms'
+AS $$
+DECLARE
+    upto   bigint;
+    bound  bigint;
+    name   text;
+BEGIN
+    SELECT least(c.position, (SELECT max(e.position) FROM eventstore.events AS e)) - greatest(margin, 0)
+    INTO upto
+    FROM eventstore.cursors AS c
+    WHERE c.name = cursor_name AND c.epoch = cursor_epoch AND c.expires_at > clock_timestamp();
+    SELECT min(c.relname) INTO name
+    FROM pg_inherits AS i
+    JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'eventstore.outbox'::regclass;
+    SELECT right(name, 9)::bigint * l.outbox_positions INTO bound FROM eventstore.log AS l;
+    IF bound <= upto THEN
+        EXECUTE format('DROP TABLE eventstore.%I, eventstore.%I', name, 'messages_' || right(name, 9));
+        UPDATE eventstore.log SET outbox_floor = greatest(outbox_floor, bound);
+        RETURN bound;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION eventstore.retire_outbox IS 'Drops a partition of the outbox that is published, and says up to where the outbox is silent now';
+REVOKE EXECUTE ON FUNCTION eventstore.retire_outbox FROM PUBLIC;
 
 SELECT eventstore.add_partitions();
 

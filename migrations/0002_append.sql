@@ -43,7 +43,9 @@ COMMENT ON FUNCTION eventstore.first_match IS 'The first event of a range of pos
 -- command's last event and of an event in the batch, from 1, if nothing of it is refused. Tags are
 -- separated by U+001F. Types are those that the caller has not seen in the log yet. Conditions are an
 -- array of {"command", "after", "types", "tags"}: no event after the position `after` may be of one
--- of the types and have all the tags.
+-- of the types and have all the tags. Messages are NULL or an array of {"command", "ordinal", "id",
+-- "stream", "subject", "body"}: what the public is told besides, by commands that have events; bodies
+-- are text, to be kept byte for byte.
 --
 -- A stream that one command of the batch writes is named by no other, no claim or command id comes
 -- twice, and no event of the batch fails a later condition; the caller sees to that.
@@ -82,7 +84,8 @@ CREATE FUNCTION eventstore.append(
     event_schema         smallint[],
     event_tags           text[],
     event_subject        text[],
-    event_payload        text[]
+    event_payload        text[],
+    messages             jsonb
 )
 RETURNS TABLE (command integer, outcome text, stream text, at bigint)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -300,6 +303,21 @@ BEGIN
     SELECT base + place, subject
     FROM (SELECT unnest(event_offset) AS place, unnest(event_subject) AS subject) AS given
     WHERE place > 0 AND subject IS NOT NULL;
+
+    -- They stand behind their command's last event, which need not be public itself.
+    IF messages IS NOT NULL THEN
+        INSERT INTO eventstore.messages (position, ordinal, message_id, stream, subject, body)
+        SELECT base + command_last[given.command], given.ordinal, given.id, given.stream, given.subject, given.body::json
+        FROM jsonb_to_recordset(messages)
+             AS given (command integer, ordinal smallint, id uuid, stream text, subject text, body text)
+        WHERE command_last[given.command] > 0;
+
+        INSERT INTO eventstore.outbox (position)
+        SELECT DISTINCT base + command_last[given.command]
+        FROM jsonb_to_recordset(messages) AS given (command integer)
+        WHERE command_last[given.command] > 0
+        ON CONFLICT (position) DO NOTHING;
+    END IF;
 
     IF array_remove(event_tags, NULL) <> '{}' THEN
         INSERT INTO eventstore.tags (tag, position)

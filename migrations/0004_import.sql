@@ -80,7 +80,6 @@ CREATE FUNCTION eventstore.import_events(
     actors          text[],
     traces          text[],
     tag_lists       text[],
-    subjects        text[],
     payloads        text[]
 )
 RETURNS TABLE ("position" bigint, expected bigint)
@@ -170,10 +169,6 @@ BEGIN
     FROM unnest(positions, tag_lists) AS given (position, tags)
     CROSS JOIN LATERAL unnest(string_to_array(given.tags, E'\x1f')) AS tag
     WHERE given.tags IS NOT NULL;
-    INSERT INTO eventstore.outbox (position, subject)
-    SELECT given.position, given.subject
-    FROM unnest(positions, subjects) AS given (position, subject)
-    WHERE given.subject IS NOT NULL;
 
     -- Only when the log has come into another partition: counting them is not for every call.
     IF (base + cardinality(positions)) / size > base / size THEN
@@ -182,6 +177,20 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION eventstore.import_events IS 'Writes the next events of a log that is taken in';
+
+-- Ends it: the outbox begins behind what was taken in, of which the public is told from the log.
+CREATE FUNCTION eventstore.end_import() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog
+AS $$
+BEGIN
+    PERFORM eventstore.check_import();
+    UPDATE eventstore.log
+    SET outbox_floor = (SELECT coalesce(max(e.position), 0) FROM eventstore.events AS e);
+    PERFORM eventstore.add_partitions();
+END
+$$;
+COMMENT ON FUNCTION eventstore.end_import IS 'Ends taking a log in: what the public is told of it is made from the log';
 
 -- Writes command records.
 CREATE FUNCTION eventstore.import_commands(
@@ -222,5 +231,6 @@ REVOKE EXECUTE ON FUNCTION
     eventstore.check_import,
     eventstore.import_events,
     eventstore.import_commands,
-    eventstore.import_claims
+    eventstore.import_claims,
+    eventstore.end_import
 FROM PUBLIC;

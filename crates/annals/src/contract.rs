@@ -12,14 +12,14 @@ pub use documents::{ASYNC_API, Documents, documents, schema_path, text};
 
 use domain::Message;
 use eventstore::RecordedEvent;
-use relay::{Render, RenderError};
+use relay::{Render, RenderError, Rendered};
 
 /// Renders with [`Message::of`].
 #[derive(Debug, Clone, Copy)]
 pub struct Contract;
 
 impl Render for Contract {
-    fn render(&self, event: &RecordedEvent) -> Result<Option<String>, RenderError> {
+    fn render(&self, event: &RecordedEvent) -> Result<Option<Rendered>, RenderError> {
         let events = application::decode(event).map_err(RenderError::new)?;
         let mut messages = events.iter().filter_map(Message::of);
         let message = messages.next();
@@ -27,6 +27,8 @@ impl Render for Contract {
             // A message has the id of its event.
             return Err(RenderError::new(format!("event {} became several messages", event.id)));
         }
-        message.map(|message| message.encode()).transpose().map_err(RenderError::new)
+        let Some(message) = message else { return Ok(None) };
+        let body = message.encode().map_err(RenderError::new)?;
+        Ok(Some(Rendered { subject: message.payload_type().to_string(), body }))
     }
 }

@@ -22,7 +22,9 @@ use crate::EventStore;
 
 pub use error::AppendError;
 pub use receipt::Receipt;
-pub use request::{Append, Claim, Condition, ExpectedVersion, Fingerprint, Metadata, NewEvent};
+pub use request::{
+    Append, Claim, Condition, ExpectedVersion, Fingerprint, Metadata, NewEvent, NewMessage,
+};
 
 impl EventStore {
     /// Appends inside the caller's transaction, so that it commits with rows of the caller's own.

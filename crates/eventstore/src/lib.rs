@@ -13,13 +13,14 @@ pub mod evolution;
 pub mod personal;
 pub mod query;
 pub mod read;
+pub mod retention;
 pub mod store;
 pub mod subscription;
 pub mod wakeup;
 
 pub use append::{
     Append, AppendError, Claim, Condition, ExpectedVersion, Fingerprint, Metadata, NewEvent,
-    Receipt,
+    NewMessage, Receipt,
 };
 pub use cursor::{Cursor, CursorError};
 pub use names::{
@@ -30,7 +31,11 @@ pub use personal::{
     KeyEncryptionKeys, Keyring, KeyringError, Personal, PersonalError, Place, Subject,
 };
 pub use query::{Query, QueryItem};
-pub use read::{Direction, Filter, Moment, OutboxMessage, Page, RecordedEvent, StreamSlice};
+pub use read::{
+    Direction, Filter, Moment, Outbound, OutboundMessage, OutboundPage, OutboxMessage, OutboxPlace,
+    Page, PageLimit, RecordedEvent, StreamSlice,
+};
+pub use retention::Retirement;
 pub use store::EventStore;
 pub use subscription::{Rewound, Subscription};
 pub use wakeup::Wakeup;

@@ -10,30 +10,32 @@ use crate::answer::within;
 
 /// Makes partitions ahead of the log, in the background. Clones share what they know.
 ///
-/// Each holds tens of millions of events and two are always empty, so nobody waits for one.
+/// Each holds tens of millions of events, or what the public is told of hundreds of thousands, and
+/// some are always empty, so nobody waits for one.
 #[derive(Debug, Clone)]
 pub(crate) struct Partitions {
     pool: PgPool,
-    partition_events: i64,
+    /// How many positions the smallest ones hold.
+    positions: i64,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// The number of the partition up to which enough are known to be ahead.
+    /// The number of the smallest partition up to which enough are known to be ahead.
     supplied: AtomicI64,
     is_making: AtomicBool,
 }
 
 impl Partitions {
-    pub(crate) fn new(pool: PgPool, partition_events: i64) -> Self {
+    pub(crate) fn new(pool: PgPool, positions: i64) -> Self {
         let shared = Shared { supplied: AtomicI64::new(-1), is_making: AtomicBool::new(false) };
-        Self { pool, partition_events, shared: Arc::new(shared) }
+        Self { pool, positions, shared: Arc::new(shared) }
     }
 
     /// Makes partitions if the log has come into another one; returns at once.
     pub(crate) fn keep_ahead_of(&self, position: Position) {
-        let partition = position.get() / self.partition_events;
+        let partition = position.get() / self.positions;
         let is_supplied = self.shared.supplied.load(Ordering::Relaxed) >= partition;
         if is_supplied || self.shared.is_making.swap(true, Ordering::Relaxed) {
             return;

@@ -11,6 +11,7 @@
 mod filter;
 mod log;
 mod matching;
+mod outbound;
 mod outbox;
 mod page;
 mod row;
@@ -22,6 +23,7 @@ use crate::append::Metadata;
 use crate::{CommandId, EventId, EventType, Position, StreamId, StreamVersion, Tag};
 
 pub use filter::Filter;
+pub use outbound::{Outbound, OutboundMessage, OutboundPage, OutboxPlace, PageLimit};
 pub use outbox::OutboxMessage;
 pub use page::Page;
 pub use stream::{Direction, Moment, StreamSlice};

@@ -28,9 +28,10 @@ impl EventStore {
     /// # Errors
     /// The database cannot be reached, or holds no log.
     pub async fn open(pool: PgPool) -> Result<Self, sqlx::Error> {
-        let log = sqlx::query!("SELECT id, partition_events FROM eventstore.log");
+        let log = sqlx::query!("SELECT id, partition_events, outbox_positions FROM eventstore.log");
         let log = log.fetch_one(&pool).await?;
-        let partitions = Partitions::new(pool.clone(), log.partition_events);
+        let partitions =
+            Partitions::new(pool.clone(), log.partition_events.min(log.outbox_positions));
         let writer = Writer::start(pool.clone(), partitions.clone());
         Ok(Self { pool, writer, partitions, log_id: LogId::new(log.id) })
     }

@@ -1,7 +1,8 @@
 //! The public message contract: CloudEvents 1.0 in NATS, binary mode.
 //!
-//! A message is one event as the public may see it. Its attributes are headers, its body is the
-//! data, and the subject it is sent on is its type. [`HEADERS`] describes every header.
+//! A message is one event as the public may see it, or belongs to one. Its attributes are headers,
+//! its body is the data, and the subject it is sent on is its type. [`HEADERS`] describes every
+//! header.
 //!
 //! Names are lower case on the wire. Which event becomes which message is decided by a pure
 //! function that the composition root supplies ([`Render`]), so publishing, publishing again and
@@ -16,7 +17,7 @@ pub use headers::{Form, HEADERS, Header, Presence};
 pub(crate) use incoming::Headers;
 pub use incoming::{IncomingMessage, MalformedMessage, MessageType};
 pub(crate) use outgoing::{Outgoing, OutgoingError, outgoing};
-pub use render::{Render, RenderError};
+pub use render::{Render, RenderError, Rendered};
 
 /// Names of the headers, as they are on the wire.
 pub(crate) mod header {

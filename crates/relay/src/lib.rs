@@ -20,7 +20,9 @@ pub mod publisher;
 mod backoff;
 
 pub use broker::{Broker, InvalidBroker};
-pub use cloud_event::{IncomingMessage, MalformedMessage, MessageType, Render, RenderError};
+pub use cloud_event::{
+    IncomingMessage, MalformedMessage, MessageType, Render, RenderError, Rendered,
+};
 pub use consumer::{
     Consumer, ConsumerConfig, ConsumerState, ConsumerStatus, Handler, HandlerError, Marks, Retries,
     Start,

@@ -16,7 +16,9 @@ mod lag;
 mod lease;
 mod publishing;
 mod resume;
+mod retention;
 mod session;
+mod source;
 mod status;
 mod stream;
 mod trouble;
@@ -24,7 +26,7 @@ mod trouble;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use eventstore::{EventStore, Position, Wakeup};
+use eventstore::{EventStore, OutboxPlace, Position, Wakeup};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -103,7 +105,7 @@ impl Publisher {
     async fn lead(&mut self, mut lease: Lease, stop: &CancellationToken) {
         self.reporter.lead(lease.epoch(), lease.position());
         let mut backoff = Backoff::default();
-        let mut known = Position::START;
+        let mut known = OutboxPlace::after(Position::START);
         loop {
             let mut publishing = Publishing {
                 store: &self.store,

@@ -73,7 +73,10 @@ impl From<AppendError> for Problem {
                 Code::IdempotencyKeyReused,
                 "The first request with this key asked for something else. Nothing was changed.",
             ),
-            AppendError::PayloadTooLarge { .. } | AppendError::TooManyEvents { .. } => {
+            AppendError::PayloadTooLarge { .. }
+            | AppendError::TooManyEvents { .. }
+            | AppendError::TooManyMessages { .. }
+            | AppendError::MessagesTooLarge { .. } => {
                 Self::new(Code::BodyTooLarge, error.to_string())
             }
             AppendError::Unavailable { .. } | AppendError::Closed => {
@@ -88,6 +91,7 @@ impl From<AppendError> for Problem {
             AppendError::RepeatedStream { .. }
             | AppendError::RepeatedClaim { .. }
             | AppendError::WithoutExpectation { .. }
+            | AppendError::MessagesWithoutEvent
             | AppendError::Refused { .. } => internal().because(error),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::request::{MAX_EVENTS, MAX_PAYLOAD_BYTES};
+use super::request::{MAX_EVENTS, MAX_MESSAGES, MAX_PAYLOAD_BYTES};
 use crate::{CommandId, EventType, Position, StreamId, StreamVersion, Subject};
 
 /// Why an append was not acknowledged.
@@ -60,6 +60,23 @@ pub enum AppendError {
         event_type: EventType,
         /// How large it was.
         payload_bytes: usize,
+    },
+    /// Messages without an event that they could stand behind.
+    #[error("messages need an event in the same append, behind which they are told")]
+    MessagesWithoutEvent,
+    /// More messages than one append may hold.
+    #[error("{messages} messages in one append, at most {MAX_MESSAGES} are possible")]
+    TooManyMessages {
+        /// How many there were.
+        messages: usize,
+    },
+    /// Messages larger than those of one append may be.
+    #[error(
+        "the messages of one append have {body_bytes} bytes, at most {MAX_PAYLOAD_BYTES} are possible"
+    )]
+    MessagesTooLarge {
+        /// How large they were together.
+        body_bytes: usize,
     },
     /// The append names a stream twice.
     #[error("stream {stream} is named twice in one append")]

@@ -12,7 +12,10 @@ use crate::{CommandId, EventType, Position, StreamId, StreamVersion, Subject, Ta
 /// Most events of one append.
 pub(super) const MAX_EVENTS: usize = 500;
 
-/// Most bytes of one payload. A public message must fit NATS's default limit of 1 MiB with its headers.
+/// Most messages of one append.
+pub(super) const MAX_MESSAGES: usize = 100;
+
+/// Most bytes of one payload, and of the messages of one append. A public message must fit NATS's default limit of 1 MiB with its headers.
 pub(super) const MAX_PAYLOAD_BYTES: usize = 512 * 1024;
 
 /// Everything one command writes; all of it is appended, or nothing.
@@ -29,6 +32,8 @@ pub struct Append {
     pub expectations: Vec<(StreamId, ExpectedVersion)>,
     /// What happened, in the order in which it enters the log; 0 to 500 events.
     pub events: Vec<NewEvent>,
+    /// What the public is told besides, behind the last of the events; 0 to 100 messages.
+    pub messages: Vec<NewMessage>,
     /// What must not have happened, besides.
     pub conditions: Vec<Condition>,
     /// The values that the streams take.
@@ -96,6 +101,20 @@ impl NewEvent {
     pub fn new(stream: StreamId, event_type: EventType, payload: impl Into<String>) -> Self {
         Self { stream, event_type, tags: Vec::new(), payload: payload.into(), subject: None }
     }
+}
+
+/// A message that is no event, but commits with those of its append: a request to another system,
+/// say. The outbox keeps it until it is published, and it is no part of the log.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Its id, of which there is no other.
+    pub id: Uuid,
+    /// The stream that it is about; the append need not name it.
+    pub stream: StreamId,
+    /// On which subject it is sent (without the installation's namespace).
+    pub subject: String,
+    /// JSON text; kept byte for byte.
+    pub body: String,
 }
 
 /// A value of a stream, unique within `namespace`.
@@ -169,6 +188,7 @@ impl Append {
             metadata,
             expectations: Vec::new(),
             events: Vec::new(),
+            messages: Vec::new(),
             conditions: Vec::new(),
             claims: Vec::new(),
             releases: Vec::new(),
@@ -197,6 +217,7 @@ impl Append {
                 return Err(AppendError::WithoutExpectation { stream: event.stream.clone() });
             }
         }
+        self.check_messages()?;
         let mut values = HashSet::with_capacity(self.claims.len());
         for Claim { namespace, value, .. } in &self.claims {
             if !values.insert((namespace, value)) {
@@ -207,6 +228,21 @@ impl Append {
             if !named.contains(&claim.stream) {
                 return Err(AppendError::WithoutExpectation { stream: claim.stream.clone() });
             }
+        }
+        Ok(())
+    }
+
+    fn check_messages(&self) -> Result<(), AppendError> {
+        let messages = self.messages.len();
+        if messages > MAX_MESSAGES {
+            return Err(AppendError::TooManyMessages { messages });
+        }
+        if messages > 0 && self.events.is_empty() {
+            return Err(AppendError::MessagesWithoutEvent);
+        }
+        let body_bytes = self.messages.iter().map(|message| message.body.len()).sum();
+        if body_bytes > MAX_PAYLOAD_BYTES {
+            return Err(AppendError::MessagesTooLarge { body_bytes });
         }
         Ok(())
     }

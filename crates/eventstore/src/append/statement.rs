@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Append, AppendError, ExpectedVersion, Receipt};
+use super::{Append, AppendError, ExpectedVersion, NewMessage, Receipt};
 use crate::{EventType, Position, StreamId, StreamVersion, Subject, Tag};
 
 /// Between the tags of an event; no tag has a control character.
@@ -47,6 +47,17 @@ struct Parameters<'a> {
     event_tags: Vec<Option<String>>,
     event_subject: Vec<Option<&'a str>>,
     event_payload: Vec<&'a str>,
+    messages: Vec<MessageItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct MessageItem<'a> {
+    command: i32,
+    ordinal: i32,
+    id: Uuid,
+    stream: &'a str,
+    subject: &'a str,
+    body: &'a str,
 }
 
 #[derive(Serialize)]
@@ -109,6 +120,11 @@ impl<'a> Parameters<'a> {
                 ConditionItem { command, after, types, tags: &item.tags }
             }));
         }
+        for (ordinal, message) in (1..).zip(&append.messages) {
+            let NewMessage { id, stream, subject, body } = message;
+            let stream = stream.as_str();
+            self.messages.push(MessageItem { command, ordinal, id: *id, stream, subject, body });
+        }
         let claims = append.claims.iter().map(|claim| (claim, false));
         for (claim, release) in claims.chain(append.releases.iter().map(|claim| (claim, true))) {
             self.claim_command.push(command);
@@ -160,6 +176,7 @@ pub(super) async fn append_batch(
         parameters.push(number, append);
     }
     let conditions = Some(Json(&parameters.conditions)).filter(|json| !json.is_empty());
+    let messages = Some(Json(&parameters.messages)).filter(|json| !json.is_empty());
     // fetch_all reads up to the server's ReadyForQuery: the commit is reported, not only the rows.
     let rows = sqlx::query_as!(
         OutcomeRow,
@@ -167,7 +184,8 @@ pub(super) async fn append_batch(
         SELECT command AS "command!", outcome AS "outcome!", stream, at
         FROM eventstore.append(
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31
+            $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31,
+            $32
         )
         "#,
         &parameters.command_ids as _,
@@ -201,6 +219,7 @@ pub(super) async fn append_batch(
         &parameters.event_tags as _,
         &parameters.event_subject as _,
         &parameters.event_payload as _,
+        messages as _,
     )
     .fetch_all(&mut *connection)
     .await?;

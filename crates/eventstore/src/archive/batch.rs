@@ -32,7 +32,6 @@ pub(super) struct Batch {
     actors: Vec<String>,
     traces: Vec<Option<String>>,
     tag_lists: Vec<Option<String>>,
-    subjects: Vec<Option<String>>,
     payloads: Vec<String>,
     command_ids: Vec<Uuid>,
     fingerprints: Vec<Vec<u8>>,
@@ -72,7 +71,6 @@ impl Batch {
         self.traces.push(event.trace);
         let tags = Some(event.tags).filter(|tags| !tags.is_empty());
         self.tag_lists.push(tags.map(|tags| tags.join(TAG_SEPARATOR)));
-        self.subjects.push(event.subject);
         self.payloads.push(event.payload);
     }
 
@@ -135,7 +133,7 @@ impl Batch {
         let wrong = sqlx::query!(
             r#"
             SELECT position AS "position!", expected AS "expected!"
-            FROM eventstore.import_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            FROM eventstore.import_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             "#,
             &self.positions,
             &self.recorded,
@@ -149,7 +147,6 @@ impl Batch {
             &self.actors,
             &self.traces as _,
             &self.tag_lists as _,
-            &self.subjects as _,
             &self.payloads,
         )
         .fetch_optional(connection)

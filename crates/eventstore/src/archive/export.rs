@@ -278,7 +278,6 @@ impl Export {
     ) -> Result<(), sqlx::Error> {
         let page =
             self.store.read_page_in(connection, &self.filter, self.reached, end, PAGE).await?;
-        let mut subjects = source::subjects(connection, &page.events).await?;
         let (mut commands, mut idle) = Default::default();
         if self.header.is_archive() && page.reached > self.reached {
             commands = source::commands(connection, &page.events).await?;
@@ -292,8 +291,7 @@ impl Export {
             while let Some(command) = idle.pop_front_if(is_before) {
                 self.write(text, &Line::Command(command))?;
             }
-            let subject = subjects.remove(&position.get());
-            self.write(text, &Line::Event(Box::new(EventLine::of(event, subject))))?;
+            self.write(text, &Line::Event(Box::new(EventLine::of(event))))?;
             if let Some(command) = commands.remove(&position.get()) {
                 self.write(text, &Line::Command(command))?;
             }
@@ -327,9 +325,7 @@ async fn same_event(
     let before = Position::new(line.position.get() - 1);
     let everything = Filter::everything();
     let page = store.read_page_in(connection, &everything, before, line.position, 1).await?;
-    let mut subjects = source::subjects(connection, &page.events).await?;
-    let subject = subjects.remove(&line.position.get());
-    let found = page.events.into_iter().next().map(|event| EventLine::of(event, subject));
+    let found = page.events.into_iter().next().map(EventLine::of);
     Ok(found.as_ref() == Some(line))
 }
 

@@ -151,6 +151,8 @@ impl Import {
             Some(_) => {}
         }
         self.write().await?;
+        let ended = sqlx::query!("SELECT eventstore.end_import()");
+        within(ended.execute(&mut *self.transaction)).await?;
         within(self.transaction.commit()).await.map_err(ImportError::Unconfirmed)?;
         let Walk { header, tally, .. } = self.walk;
         let (commands, claims) = (tally.commands, tally.claims);

@@ -88,7 +88,7 @@ fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts
 }
 
-/// An event, with what the public is told of it.
+/// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventLine {
@@ -110,14 +110,12 @@ pub(super) struct EventLine {
     pub(super) trace: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) tags: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) subject: Option<String>,
     /// Text, not JSON: a payload is kept byte for byte, and may have line breaks.
     pub(super) payload: String,
 }
 
 impl EventLine {
-    pub(super) fn of(event: RecordedEvent, subject: Option<String>) -> Self {
+    pub(super) fn of(event: RecordedEvent) -> Self {
         Self {
             position: event.position,
             recorded_at: event.recorded_at,
@@ -132,7 +130,6 @@ impl EventLine {
             actor: event.metadata.actor,
             trace: event.metadata.trace,
             tags: event.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
-            subject,
             payload: event.payload,
         }
     }

@@ -11,20 +11,6 @@ use crate::{CommandId, Position, RecordedEvent};
 /// Claims of one page.
 const PAGE: i64 = 1_000;
 
-/// On which subjects the public is told of `events`.
-pub(super) async fn subjects(
-    connection: &mut PgConnection,
-    events: &[RecordedEvent],
-) -> Result<HashMap<i64, String>, sqlx::Error> {
-    let positions: Vec<_> = events.iter().map(|event| event.position.get()).collect();
-    let rows = sqlx::query!(
-        "SELECT position, subject FROM eventstore.outbox WHERE position = ANY ($1)",
-        &positions,
-    );
-    let rows = rows.fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|row| (row.position, row.subject)).collect())
-}
-
 /// The records of the commands of `events`, by last position, as far as their last event is among
 /// them.
 pub(super) async fn commands(

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use eventstore::archive::{Earlier, Export, Import, ImportError, Imported, ResumeError, Scope};
 use eventstore::{
     Append, AppendError, Claim, Cursor, EventStore, EventType, ExpectedVersion, Filter, NewEvent,
-    Position, Receipt, Tag,
+    Outbound, OutboxPlace, PageLimit, Position, Receipt, Tag,
 };
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
@@ -64,7 +64,6 @@ async fn rows(pool: &PgPool) -> Vec<Vec<String>> {
         "SELECT id::text FROM eventstore.log",
         "SELECT e::text FROM eventstore.events AS e ORDER BY position",
         "SELECT t::text FROM eventstore.tags AS t ORDER BY t",
-        "SELECT o::text FROM eventstore.outbox AS o ORDER BY o",
         "SELECT c::text FROM eventstore.claims AS c ORDER BY c",
         "SELECT t::text FROM eventstore.types AS t ORDER BY t",
         "SELECT c::text FROM eventstore.commands AS c ORDER BY command_id",
@@ -190,6 +189,17 @@ async fn an_archive_gives_an_equal_log() {
     }
     append(&copy, to("a-1", exactly(5), 1)).await.unwrap();
     assert_gapless(&all(&copy).await);
+
+    let has_subject = |item: &Outbound| matches!(item, Outbound::Event { subject: Some(_), .. });
+    // The outbox begins behind what was taken in; up to there the contract says what is public.
+    assert_eq!(copy.outbox_floor().await.unwrap(), imported.position);
+    let limit = PageLimit { events: 1_000, bytes: usize::MAX };
+    let page = copy.read_outbound(OutboxPlace::after(Position::START), limit).await.unwrap();
+    assert_eq!(page.items.len(), usize::try_from(imported.position.get()).unwrap());
+    assert_eq!(page.reached, OutboxPlace::after(imported.position));
+    assert!(!page.items.iter().any(has_subject));
+    let page = copy.read_outbound(page.reached, limit).await.unwrap();
+    assert!(!page.items.is_empty() && page.items.iter().all(has_subject));
 }
 
 #[tokio::test]
@@ -367,9 +377,10 @@ async fn what_imports_write_through_writes_into_no_other_log() {
     append(&store, to("a", exactly(0), 1)).await.unwrap();
     let before = rows(&database.pool()).await;
     for statement in [
-        "SELECT eventstore.import_events('{2}', '{2100-01-01}', ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], '{NULL}', '{2}', '{1}', '{t}', '{a}', '{me}', '{NULL}', '{NULL}', '{NULL}', '{null}')",
+        "SELECT eventstore.import_events('{2}', '{2100-01-01}', ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], '{NULL}', '{2}', '{1}', '{t}', '{a}', '{me}', '{NULL}', '{NULL}', '{null}')",
         "SELECT eventstore.import_commands(ARRAY[gen_random_uuid()], '{x}', '{1}', '{1}', '{2100-01-01}')",
         "SELECT eventstore.import_claims('{n}', '{v}', '{a}', '{NULL}')",
+        "SELECT eventstore.end_import()",
     ] {
         let refused = sqlx::query(statement).execute(&database.pool()).await.unwrap_err();
         assert!(refused.to_string().contains("the log is not empty"), "{refused}");

@@ -40,6 +40,8 @@ async fn the_role_of_the_application_appends_and_rewrites_nothing() {
         "INSERT INTO eventstore.events SELECT * FROM eventstore.events",
         "INSERT INTO eventstore.outbox VALUES (99, 'x')",
         "DELETE FROM eventstore.outbox",
+        "DROP TABLE eventstore.outbox_000000001",
+        "UPDATE eventstore.log SET outbox_floor = 99",
         "DELETE FROM eventstore.commands",
         "UPDATE eventstore.claims SET stream = 'mine'",
         "DELETE FROM eventstore.tags",

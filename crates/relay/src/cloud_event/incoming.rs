@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use async_nats::HeaderMap;
 use chrono::{DateTime, Utc};
-use eventstore::{LogId, Position, StreamVersion};
+use eventstore::{LogId, OutboxPlace, Position, StreamVersion};
 use uuid::Uuid;
 
 use super::{CONTENT_TYPE, SOURCE_PREFIX, SPEC_VERSION, header};
@@ -29,15 +29,16 @@ impl fmt::Display for MessageType {
 /// A message that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncomingMessage {
-    /// The event's id: the same message again has the same.
+    /// The id of the event, or of the message that is none: the same message again has the same.
     pub id: Uuid,
     /// What it says, and in which shape.
     pub message_type: MessageType,
     /// The log it comes from.
     pub source: LogId,
-    /// The stream of the event, for example `ordering.order-…`.
+    /// The stream of the event, or that the message is about, for example `ordering.order-…`.
     pub subject: String,
     /// The version of that stream: 1, 2, 3 …, though not every version is public.
+    /// [`StreamVersion::START`] of a message that is no event.
     pub sequence: StreamVersion,
     /// The position in the log.
     pub position: Position,
@@ -99,7 +100,10 @@ impl IncomingMessage {
             message_type: message_type(namespace, &headers)?,
             source: headers.log()?,
             subject: headers.get(header::SUBJECT)?.to_owned(),
-            sequence: StreamVersion::new(headers.count(header::SEQUENCE)?),
+            sequence: match headers.ordinal()? {
+                None => StreamVersion::new(headers.count(header::SEQUENCE)?),
+                Some(_) => StreamVersion::START,
+            },
             position: headers.position()?,
             ordinal: headers.parse_optional(header::ORDINAL)?.unwrap_or_default(),
             is_late: headers.optional(header::LATE).is_some(),
@@ -148,7 +152,7 @@ impl<'a> Headers<'a> {
         if count >= 1 { Ok(count) } else { Err(invalid(name, self.get(name)?)) }
     }
 
-    /// The event's id.
+    /// Its id.
     pub(crate) fn id(&self) -> Result<Uuid, MalformedMessage> {
         self.parse(header::ID)
     }
@@ -160,8 +164,22 @@ impl<'a> Headers<'a> {
         id.map(LogId::new).ok_or_else(|| invalid(header::SOURCE, value))
     }
 
+    /// Its place behind the event at its position, if it is none itself.
+    fn ordinal(&self) -> Result<Option<u16>, MalformedMessage> {
+        let ordinal = self.optional(header::ORDINAL).map(|_| self.parse(header::ORDINAL));
+        match ordinal.transpose()? {
+            Some(0 | u16::MAX) => Err(invalid(header::ORDINAL, self.get(header::ORDINAL)?)),
+            ordinal => Ok(ordinal),
+        }
+    }
+
+    /// Its place among all messages of the log.
+    pub(crate) fn place(&self) -> Result<OutboxPlace, MalformedMessage> {
+        Ok(OutboxPlace::within(self.position()?, self.ordinal()?.unwrap_or_default()))
+    }
+
     /// Its position in the log.
-    pub(crate) fn position(&self) -> Result<Position, MalformedMessage> {
+    fn position(&self) -> Result<Position, MalformedMessage> {
         Ok(Position::new(self.count(header::POSITION)?))
     }
 }

@@ -2,91 +2,176 @@
 
 use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
-use chrono::SecondsFormat;
-use eventstore::{EventId, LogId, OutboxMessage, Position};
+use chrono::{DateTime, SecondsFormat, Utc};
+use eventstore::{
+    CommandId, LogId, Metadata, Outbound, OutboundMessage, OutboxPlace, RecordedEvent, StreamId,
+    StreamVersion,
+};
+use uuid::Uuid;
 
-use super::{CONTENT_TYPE, Render, RenderError, SOURCE_PREFIX, SPEC_VERSION, data_schema, header};
+use super::{
+    CONTENT_TYPE, Render, RenderError, Rendered, SOURCE_PREFIX, SPEC_VERSION, data_schema, header,
+};
 use crate::Namespace;
 
 /// A message ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) id: EventId,
-    pub(crate) position: Position,
+    pub(crate) id: Uuid,
+    pub(crate) place: OutboxPlace,
     pub(crate) subject: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-/// An outbox row that is no message: publishing stops, because skipping it would be silent.
+/// What the outbox holds that is no message: publishing stops, because skipping it would be silent.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OutgoingError {
-    #[error("event {id} at position {position} of type {event_type}")]
-    Render {
-        id: EventId,
-        position: Position,
-        event_type: String,
-        #[source]
-        source: RenderError,
-    },
-    #[error(
-        "event {id} at position {position} is in the outbox, but the contract has no message for it"
-    )]
-    Private { id: EventId, position: Position },
-    #[error("{value:?} of event {id} at position {position} cannot be sent as {name}")]
-    Unspeakable { id: EventId, position: Position, name: &'static str, value: String },
+#[error("{kind} {id} at position {} {fault}", place.position())]
+pub(crate) struct OutgoingError {
+    /// Event or message.
+    kind: &'static str,
+    id: Uuid,
+    place: OutboxPlace,
+    fault: Fault,
+    source: Option<RenderError>,
 }
 
-/// The message of the contract that `message` stands for.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("of type {event_type}")]
+    Render { event_type: String },
+    #[error("is in the outbox, but the contract has no message for it")]
+    Private,
+    #[error("is in the outbox as {recorded:?}, but the contract makes {rendered:?} of it")]
+    OtherSubject { recorded: String, rendered: String },
+    #[error("has {value:?}, which cannot be sent as {name}")]
+    Unspeakable { name: &'static str, value: String },
+}
+
+/// The message of the contract that `item` stands for; `None` if the public is not told of it.
 pub(crate) fn outgoing(
     namespace: &Namespace,
     log: LogId,
-    message: &OutboxMessage,
+    item: Outbound,
     render: &dyn Render,
-) -> Result<Outgoing, OutgoingError> {
-    let event = &message.event;
-    let (id, position) = (event.id, event.position);
-    let body = match render.render(event) {
-        Ok(Some(body)) => Bytes::from(body),
-        Ok(None) => return Err(OutgoingError::Private { id, position }),
-        Err(source) => {
-            let event_type = event.event_type.to_string();
-            return Err(OutgoingError::Render { id, position, event_type, source });
+) -> Result<Option<Outgoing>, OutgoingError> {
+    let place = item.place();
+    match item {
+        Outbound::Event { subject, event } => {
+            let id = event.id.get();
+            let fault = |fault, source| OutgoingError { kind: "event", id, place, fault, source };
+            let rendered =
+                public(subject, &event, render).map_err(|(why, source)| fault(why, source))?;
+            let Some(Rendered { subject, body }) = rendered else { return Ok(None) };
+            let attributes = Attributes {
+                id,
+                place,
+                stream: &event.stream,
+                version: Some(event.version),
+                recorded_at: event.recorded_at,
+                command_id: event.command_id,
+                metadata: &event.metadata,
+            };
+            let message = attributes.message(namespace, log, &subject, body);
+            message.map(Some).map_err(|why| fault(why, None))
         }
-    };
-    if !is_subject(&message.subject) {
-        let value = message.subject.clone();
-        return Err(OutgoingError::Unspeakable { id, position, name: "a subject", value });
+        Outbound::Message(message) => {
+            let OutboundMessage {
+                id,
+                stream,
+                subject,
+                body,
+                recorded_at,
+                command_id,
+                metadata,
+                ..
+            } = message;
+            let (stream, metadata) = (&stream, &metadata);
+            let attributes =
+                Attributes { id, place, stream, version: None, recorded_at, command_id, metadata };
+            let message = attributes.message(namespace, log, &subject, body);
+            let fault = |fault| OutgoingError { kind: "message", id, place, fault, source: None };
+            message.map(Some).map_err(fault)
+        }
     }
-    let subject = namespace.subject(&message.subject);
+}
 
-    let mut headers = HeaderMap::new();
-    let mut put = |name: &'static str, value: String| match value.parse::<HeaderValue>() {
-        Ok(value) => {
-            headers.insert(name, value);
-            Ok(())
+/// What the contract says of `event`, which must be what the outbox says, if it says anything.
+fn public(
+    recorded: Option<String>,
+    event: &RecordedEvent,
+    render: &dyn Render,
+) -> Result<Option<Rendered>, (Fault, Option<RenderError>)> {
+    match (render.render(event), recorded) {
+        (Err(error), _) => {
+            let event_type = event.event_type.to_string();
+            Err((Fault::Render { event_type }, Some(error)))
         }
-        Err(_) => Err(OutgoingError::Unspeakable { id, position, name, value }),
-    };
-    put(header::SPEC_VERSION, SPEC_VERSION.to_owned())?;
-    put(header::ID, id.to_string())?;
-    put(header::SOURCE, format!("{SOURCE_PREFIX}{log}"))?;
-    put(header::TYPE, subject.clone())?;
-    put(header::DATA_SCHEMA, data_schema(&message.subject))?;
-    put(header::SUBJECT, event.stream.to_string())?;
-    put(header::TIME, event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true))?;
-    put(header::SEQUENCE, event.version.to_string())?;
-    put(header::POSITION, position.to_string())?;
-    put(header::COMMAND_ID, event.command_id.to_string())?;
-    put(header::CORRELATION_ID, event.metadata.correlation_id.to_string())?;
-    if let Some(causation_id) = event.metadata.causation_id {
-        put(header::CAUSATION_ID, causation_id.to_string())?;
+        (Ok(None), Some(_)) => Err((Fault::Private, None)),
+        (Ok(Some(Rendered { subject: rendered, .. })), Some(recorded)) if rendered != recorded => {
+            Err((Fault::OtherSubject { recorded, rendered }, None))
+        }
+        (Ok(rendered), _) => Ok(rendered),
     }
-    if let Some(trace) = &event.metadata.trace {
-        put(header::TRACE, trace.clone())?;
+}
+
+/// What a message says of itself.
+struct Attributes<'a> {
+    id: Uuid,
+    place: OutboxPlace,
+    stream: &'a StreamId,
+    /// In that stream, of an event.
+    version: Option<StreamVersion>,
+    recorded_at: DateTime<Utc>,
+    command_id: CommandId,
+    metadata: &'a Metadata,
+}
+
+impl Attributes<'_> {
+    fn message(
+        &self,
+        namespace: &Namespace,
+        log: LogId,
+        subject: &str,
+        body: String,
+    ) -> Result<Outgoing, Fault> {
+        if !is_subject(subject) {
+            return Err(Fault::Unspeakable { name: "a subject", value: subject.to_owned() });
+        }
+        let schema = data_schema(subject);
+        let subject = namespace.subject(subject);
+        let mut headers = HeaderMap::new();
+        let mut put = |name: &'static str, value: String| match value.parse::<HeaderValue>() {
+            Ok(value) => {
+                headers.insert(name, value);
+                Ok(())
+            }
+            Err(_) => Err(Fault::Unspeakable { name, value }),
+        };
+        put(header::SPEC_VERSION, SPEC_VERSION.to_owned())?;
+        put(header::ID, self.id.to_string())?;
+        put(header::SOURCE, format!("{SOURCE_PREFIX}{log}"))?;
+        put(header::TYPE, subject.clone())?;
+        put(header::DATA_SCHEMA, schema)?;
+        put(header::SUBJECT, self.stream.to_string())?;
+        put(header::TIME, self.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true))?;
+        if let Some(version) = self.version {
+            put(header::SEQUENCE, version.to_string())?;
+        } else {
+            put(header::ORDINAL, self.place.ordinal().to_string())?;
+        }
+        put(header::POSITION, self.place.position().to_string())?;
+        put(header::COMMAND_ID, self.command_id.to_string())?;
+        put(header::CORRELATION_ID, self.metadata.correlation_id.to_string())?;
+        if let Some(causation_id) = self.metadata.causation_id {
+            put(header::CAUSATION_ID, causation_id.to_string())?;
+        }
+        if let Some(trace) = &self.metadata.trace {
+            put(header::TRACE, trace.clone())?;
+        }
+        put(header::CONTENT_TYPE, CONTENT_TYPE.to_owned())?;
+        Ok(Outgoing { id: self.id, place: self.place, subject, headers, body: Bytes::from(body) })
     }
-    put(header::CONTENT_TYPE, CONTENT_TYPE.to_owned())?;
-    Ok(Outgoing { id, position, subject, headers, body })
 }
 
 /// Whether something can be sent on `subject`: tokens of visible ASCII without wildcards.

@@ -8,22 +8,33 @@ use eventstore::RecordedEvent;
 ///
 /// It must be pure: the same event gives the same message for ever, whoever asks.
 pub trait Render: Send + Sync + 'static {
-    /// The public message of `event` as JSON, or `None` if the public is not told.
+    /// The public message of `event`, or `None` if the public is not told.
     ///
-    /// The relay asks only about events of the outbox, so for it `None` is a fault.
+    /// Of an event that has a row in the outbox, `None` and another subject than that of the row are
+    /// faults: publishing stops.
     ///
     /// # Errors
     /// The event cannot be read.
-    fn render(&self, event: &RecordedEvent) -> Result<Option<String>, RenderError>;
+    fn render(&self, event: &RecordedEvent) -> Result<Option<Rendered>, RenderError>;
 }
 
 impl<F> Render for F
 where
-    F: Fn(&RecordedEvent) -> Result<Option<String>, RenderError> + Send + Sync + 'static,
+    F: Fn(&RecordedEvent) -> Result<Option<Rendered>, RenderError> + Send + Sync + 'static,
 {
-    fn render(&self, event: &RecordedEvent) -> Result<Option<String>, RenderError> {
+    fn render(&self, event: &RecordedEvent) -> Result<Option<Rendered>, RenderError> {
         self(event)
     }
+}
+
+/// What the public learns of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// What it says and in which shape, without the namespace of the installation: what it is sent
+    /// on, for example `ordering.order-placed.v1`.
+    pub subject: String,
+    /// JSON.
+    pub body: String,
 }
 
 /// An event that cannot be made a message of.

@@ -1,7 +1,7 @@
 //! How far the relay is behind, asked of the database: by any process, whoever leads.
 
 use chrono::{DateTime, Utc};
-use eventstore::{Cursor, EventStore, Position};
+use eventstore::{Cursor, EventStore, Outbound, OutboxPlace, PageLimit, Position};
 
 use super::cursor_name;
 use crate::Namespace;
@@ -16,6 +16,11 @@ pub async fn oldest_unpublished(
     namespace: &Namespace,
 ) -> Result<Option<(Position, DateTime<Utc>)>, sqlx::Error> {
     let cursor = Cursor::peek(store.pool(), &cursor_name(namespace)).await?.unwrap_or_default();
-    let waiting = store.read_outbox(cursor, 1).await?;
-    Ok(waiting.first().map(|message| (message.event.position, message.event.recorded_at)))
+    // Where the outbox was retired the contract would have to be asked what is public: anything may be.
+    let (after, limit) = (OutboxPlace::after(cursor), PageLimit { events: 1, bytes: usize::MAX });
+    let waiting = store.read_outbound(after, limit).await?;
+    Ok(waiting.items.first().map(|item| match item {
+        Outbound::Event { event, .. } => (event.position, event.recorded_at),
+        Outbound::Message(message) => (message.place.position(), message.recorded_at),
+    }))
 }

@@ -42,6 +42,10 @@ pub(super) struct Lease {
 }
 
 impl Lease {
+    pub(super) const fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
     pub(super) const fn epoch(&self) -> i64 {
         self.cursor.epoch()
     }

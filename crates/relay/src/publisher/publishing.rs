@@ -3,24 +3,26 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use eventstore::{EventStore, Filter, OutboxMessage, Position, Wakeup};
+use eventstore::{EventStore, Filter, OutboxPlace, PageLimit, Position, Wakeup};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::PublisherConfig;
 use super::lease::Lease;
 use super::resume::resume;
+use super::retention::Retention;
 use super::session::{PublishFailure, Published, Session, WINDOW};
+use super::source::{Batch, Source};
 use super::status::{RelayStatus, Reporter};
 use super::trouble::Trouble;
 use crate::Render;
 use crate::backoff::Backoff;
 use crate::broker::chain;
-use crate::cloud_event::{Outgoing, OutgoingError, outgoing};
+use crate::cloud_event::OutgoingError;
 
-/// Most rows of the outbox that are read at once.
-const PAGE: u16 = 512;
-const _: () = assert!(PAGE as usize <= WINDOW, "a page is published at once");
+/// Most that is read at once.
+const PAGE: PageLimit = PageLimit { events: 512, bytes: 4 * 1024 * 1024 };
+const _: () = assert!(PAGE.events as usize <= WINDOW, "a page is published at once");
 
 /// How often an idle publisher looks whether the stream is still where it left it.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -39,7 +41,7 @@ pub(super) struct Publishing<'a> {
     pub(super) stop: &'a CancellationToken,
     /// Messages up to here are sent without `Nats-Msg-Id`, because the broker remembers ids of
     /// messages that were removed from the stream.
-    pub(super) known: &'a mut Position,
+    pub(super) known: &'a mut OutboxPlace,
 }
 
 impl Publishing<'_> {
@@ -48,20 +50,29 @@ impl Publishing<'_> {
         let opened = lease.hold(Box::pin(Session::open(self.config)));
         let Some(opened) = self.stop.run_until_cancelled(opened).await else { return Ok(()) };
         let mut session = opened??;
-        self.resume(lease, &session).await?;
-        self.publish_all(lease, &mut session).await
+        let place = self.resume(lease, &session).await?;
+        self.publish_all(lease, &mut session, place).await
     }
 
-    /// Brings the cursor to where the stream says.
-    async fn resume(&mut self, lease: &mut Lease, session: &Session) -> Result<(), Trouble> {
+    /// Brings the cursor to where the stream says; answers with the place to go on behind.
+    async fn resume(
+        &mut self,
+        lease: &mut Lease,
+        session: &Session,
+    ) -> Result<OutboxPlace, Trouble> {
         let (tail, published) = lease.hold(session.tail(self.store.log_id())).await??;
-        let (from, to) = (lease.position(), resume(lease.position(), tail));
+        let from = OutboxPlace::after(lease.position());
+        let mut place = resume(from, tail);
         if let Some(published) = published {
             self.verify(published).await?;
-            if to > from {
+            if !place.is_complete() && !self.store.has_more_at(place).await? {
+                place = OutboxPlace::after(place.position());
+            }
+            if place > from {
                 lease.hold(self.verify_run(session, from, published)).await??;
             }
         }
+        let (from, to) = (lease.position(), place.completed());
         if to < from {
             tracing::warn!(%from, %to, "the stream is behind the cursor: publishing again from the log");
         } else if to > from {
@@ -71,20 +82,28 @@ impl Publishing<'_> {
             lease.advance(to).await?;
         }
         self.reporter.resumed(to);
-        Ok(())
+        Ok(place)
     }
 
     /// A message of this log that this log does not hold: the database lost commits that the
     /// public was told of, and no publisher can repair that.
     async fn verify(&self, published: Published) -> Result<(), Trouble> {
-        let Published { id, position, .. } = published;
+        let Published { id, place, .. } = published;
+        let position = place.position();
         let before = Position::new(position.get() - 1);
         let events = self.store.read_page(&Filter::everything(), before, position, 1).await?.events;
-        if events.first().is_some_and(|event| event.id == id) {
+        let is_held = match (events.first(), place.ordinal()) {
+            (None, _) => false,
+            (Some(event), 0) => event.id.get() == id,
+            // The log does not hold the messages themselves, and the outbox not for ever.
+            (Some(_), _) => self.store.may_hold_message(place, id).await?,
+        };
+        if is_held {
             return Ok(());
         }
+        let what = if place.ordinal() == 0 { "event" } else { "message" };
         Err(Trouble::Refused(format!(
-            "the stream holds event {id} at position {position}, the log does not: \
+            "the stream holds {what} {id} at position {position}, the log does not: \
              the database was restored to before it was written"
         )))
     }
@@ -94,18 +113,23 @@ impl Publishing<'_> {
     async fn verify_run(
         &self,
         session: &Session,
-        from: Position,
+        from: OutboxPlace,
         last: Published,
     ) -> Result<(), Trouble> {
         let mut ids = VecDeque::new();
         let mut after = from;
-        while after < last.position {
-            let page = self.store.read_outbox(after, PAGE).await?;
-            let Some(end) = page.last() else { break };
-            after = end.event.position;
-            let run = page.iter().filter(|message| message.event.position <= last.position);
-            ids.extend(run.map(|message| message.event.id));
+        while after < last.place {
+            let Batch { messages, reached, stopped } = self.source().next(after, PAGE).await?;
+            let run = messages.iter().filter(|message| message.place <= last.place);
+            ids.extend(run.map(|message| message.id));
             ids.drain(..ids.len().saturating_sub(WINDOW));
+            if let Some(error) = stopped.filter(|_| reached < last.place) {
+                return Err(unpublishable(&error));
+            }
+            if reached == after {
+                break;
+            }
+            after = reached;
         }
         let Some(stranger) = session.first_stranger(last.sequence, ids.make_contiguous()).await?
         else {
@@ -122,14 +146,24 @@ impl Publishing<'_> {
         &mut self,
         lease: &mut Lease,
         session: &mut Session,
+        mut place: OutboxPlace,
     ) -> Result<(), Trouble> {
         let mut checked = Instant::now();
-        let mut page = self.store.read_outbox(lease.position(), PAGE).await?;
+        let mut retention = Retention::new();
+        let mut batch = self.source().next(place, PAGE).await?;
         loop {
             if self.stop.is_cancelled() {
                 return Ok(());
             }
-            if page.is_empty() {
+            if retention.is_due() {
+                retention.retire(self.store, lease).await;
+            }
+            let Batch { messages, reached: last, stopped } = &batch;
+            if let Some(error) = stopped.as_ref().filter(|_| messages.is_empty()) {
+                return Err(unpublishable(error));
+            }
+            let last = *last;
+            if last == place {
                 self.backoff.reset();
                 self.reporter.report(RelayStatus::Publishing);
                 lease.hold(self.wait(session)).await??;
@@ -137,16 +171,12 @@ impl Publishing<'_> {
                     lease.hold(session.check()).await??;
                     checked = Instant::now();
                 }
-                page = self.store.read_outbox(lease.position(), PAGE).await?;
+                batch = self.source().next(place, PAGE).await?;
                 continue;
             }
-            let messages = self.render(&page)?;
-            let last = messages.last().map_or(lease.position(), |message| message.position);
+            let source = self.source();
             let work = async {
-                tokio::join!(
-                    session.publish(&messages, *self.known),
-                    self.store.read_outbox(last, PAGE)
-                )
+                tokio::join!(session.publish(messages, *self.known), source.next(last, PAGE))
             };
             let Some((published, next)) = lease.hold(self.unless_stopped(work)).await? else {
                 return Ok(());
@@ -154,35 +184,29 @@ impl Publishing<'_> {
             match published {
                 Ok(()) => {}
                 Err(PublishFailure::Trouble(trouble)) => return Err(trouble),
-                Err(PublishFailure::Known { position, sequence }) => {
-                    *self.known = position;
+                Err(PublishFailure::Known { place, sequence }) => {
+                    *self.known = place;
                     self.backoff.reset();
                     return Err(Trouble::Doubt(format!(
-                        "the broker knows position {position}, once stored at sequence {sequence}, \
-                         but does not hold it: publishing it again without its id"
+                        "the broker knows position {}, once stored at sequence {sequence}, \
+                         but does not hold it: publishing it again without its id",
+                        place.position()
                     )));
                 }
             }
-            lease.advance(last).await?;
+            lease.advance(last.completed()).await?;
+            place = last;
             self.backoff.reset();
-            self.reporter.published(u64::try_from(messages.len()).unwrap_or(u64::MAX), last);
+            let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
+            self.reporter.published(count, last.completed());
             self.reporter.report(RelayStatus::Publishing);
-            page = next?;
+            batch = next?;
         }
     }
 
-    /// The messages of `page`, up to the first that cannot be made; an error if that is the first.
-    fn render(&self, page: &[OutboxMessage]) -> Result<Vec<Outgoing>, Trouble> {
-        let log = self.store.log_id();
-        let mut messages = Vec::with_capacity(page.len());
-        for row in page {
-            match outgoing(&self.config.namespace, log, row, self.render) {
-                Ok(message) => messages.push(message),
-                Err(error) if messages.is_empty() => return Err(unpublishable(&error)),
-                Err(_) => break,
-            }
-        }
-        Ok(messages)
+    fn source(&self) -> Source<'_> {
+        let (store, namespace, render) = (self.store, &self.config.namespace, self.render);
+        Source { store, namespace, render }
     }
 
     /// Waits until there may be more, looking after the stream meanwhile.

@@ -8,7 +8,9 @@ use async_nats::jetstream::context::{
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
 use async_nats::jetstream::{self, Context};
-use eventstore::{EventId, LogId, Position};
+use eventstore::{LogId, OutboxPlace};
+
+use uuid::Uuid;
 
 use super::resume::Tail;
 use super::trouble::Trouble;
@@ -30,7 +32,7 @@ pub(super) struct Session {
     /// The last message that was published here, if it was sent with its id. The sequence
     /// alone is not enough: when a foreign message takes the place of one of ours, that one is
     /// refused, and the next of ours, already on its way, would find the sequence it expects.
-    last_id: Option<EventId>,
+    last_id: Option<Uuid>,
     /// Not of a replicated stream: there a mismatch of ids stops the whole stream (2.15.1). Its
     /// gaps are found when publishing resumes.
     names_the_one_before: bool,
@@ -41,7 +43,7 @@ pub(super) enum PublishFailure {
     /// The broker remembers the id of this message, stored at this sequence, and did not store it
     /// again.
     Known {
-        position: Position,
+        place: OutboxPlace,
         sequence: u64,
     },
     Trouble(Trouble),
@@ -50,8 +52,8 @@ pub(super) enum PublishFailure {
 /// A message of the stream that says it is ours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Published {
-    pub(super) id: EventId,
-    pub(super) position: Position,
+    pub(super) id: Uuid,
+    pub(super) place: OutboxPlace,
     pub(super) sequence: u64,
 }
 
@@ -96,12 +98,12 @@ impl Session {
         // Not a direct get: a replica that lags might answer that.
         if let Some(last) = found(self.stream.get_raw_message(self.last_sequence).await)? {
             let published = ours(&last, log)?;
-            return Ok((Tail::At(published.position), Some(published)));
+            return Ok((Tail::At(published.place), Some(published)));
         }
         let subjects = self.namespace.all_subjects();
         let left = found(self.stream.get_last_raw_message_by_subject(&subjects).await)?;
         let published = left.map(|message| ours(&message, log)).transpose()?;
-        Ok((Tail::Removed(published.map(|message| message.position)), published))
+        Ok((Tail::Removed(published.map(|message| message.place)), published))
     }
 
     /// The first sequence at which the messages `ids`, the last of them at `end`, should be and
@@ -109,7 +111,7 @@ impl Session {
     pub(super) async fn first_stranger(
         &self,
         end: u64,
-        ids: &[EventId],
+        ids: &[Uuid],
     ) -> Result<Option<u64>, Trouble> {
         let first_kept = self.stream.cached_info().state.first_sequence;
         let start = (end + 1).saturating_sub(ids.len() as u64);
@@ -118,19 +120,19 @@ impl Session {
                 continue;
             }
             let stored = found(self.stream.get_raw_message(sequence).await)?;
-            if !stored.is_some_and(|message| Headers(&message.headers).id() == Ok(id.get())) {
+            if !stored.is_some_and(|message| Headers(&message.headers).id() == Ok(*id)) {
                 return Ok(Some(sequence));
             }
         }
         Ok(None)
     }
 
-    /// Publishes `messages`, at most [`WINDOW`], those up to position `known` without their id,
+    /// Publishes `messages`, at most [`WINDOW`], those up to `known` without their id,
     /// and waits until the broker has stored them all.
     pub(super) async fn publish(
         &mut self,
         messages: &[Outgoing],
-        known: Position,
+        known: OutboxPlace,
     ) -> Result<(), PublishFailure> {
         let lost = self.connection.lost.clone();
         tokio::select! {
@@ -143,32 +145,33 @@ impl Session {
     async fn publish_all(
         &mut self,
         messages: &[Outgoing],
-        known: Position,
+        known: OutboxPlace,
     ) -> Result<(), PublishFailure> {
         let mut before = self.last_id;
         let mut acks = Vec::with_capacity(messages.len());
         let mut unsent = None;
         for (expected, message) in (self.last_sequence..).zip(messages) {
-            let id = (message.position > known).then_some(message.id);
+            let id = (message.place > known).then_some(message.id);
             match self.send(message, id, expected, before).await {
-                Ok(ack) => acks.push((message.position, id, ack)),
+                Ok(ack) => acks.push((message.place, id, ack)),
                 Err(error) => {
-                    unsent = Some(of_publish(message.position, &error));
+                    unsent = Some(of_publish(message.place, &error));
                     break;
                 }
             }
             before = id;
         }
-        for (position, id, ack) in acks {
+        for (place, id, ack) in acks {
             let ack =
-                ack.await.map_err(|error| PublishFailure::Trouble(of_publish(position, &error)))?;
+                ack.await.map_err(|error| PublishFailure::Trouble(of_publish(place, &error)))?;
             let sequence = self.last_sequence + 1;
             if ack.duplicate {
-                return Err(PublishFailure::Known { position, sequence: ack.sequence });
+                return Err(PublishFailure::Known { place, sequence: ack.sequence });
             }
             if ack.sequence != sequence {
                 let doubt = format!(
-                    "position {position} was stored at {}, not at {sequence}",
+                    "position {} was stored at {}, not at {sequence}",
+                    place.position(),
                     ack.sequence
                 );
                 return Err(PublishFailure::Trouble(Trouble::Doubt(doubt)));
@@ -182,9 +185,9 @@ impl Session {
     async fn send(
         &self,
         message: &Outgoing,
-        id: Option<EventId>,
+        id: Option<Uuid>,
         expected: u64,
-        before: Option<EventId>,
+        before: Option<Uuid>,
     ) -> Result<PublishAckFuture, PublishError> {
         let mut publish = PublishMessage::build()
             .payload(message.body.clone())
@@ -237,8 +240,8 @@ fn found(got: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMes
 fn ours(message: &StreamMessage, log: LogId) -> Result<Published, Trouble> {
     let headers = Headers(&message.headers);
     let published = headers.log().and_then(|source| {
-        let (id, position) = (EventId::new(headers.id()?), headers.position()?);
-        Ok((source, Published { id, position, sequence: message.sequence }))
+        let (id, place) = (headers.id()?, headers.place()?);
+        Ok((source, Published { id, place, sequence: message.sequence }))
     });
     let foreign = |what: String| {
         let (sequence, subject) = (message.sequence, &message.subject);
@@ -254,8 +257,8 @@ fn ours(message: &StreamMessage, log: LogId) -> Result<Published, Trouble> {
     }
 }
 
-fn of_publish(position: Position, error: &PublishError) -> Trouble {
-    let text = format!("publish position {position}: {}", chain(error));
+fn of_publish(place: OutboxPlace, error: &PublishError) -> Trouble {
+    let text = format!("publish position {}: {}", place.position(), chain(error));
     let refused = matches!(error.source(), Some(source) if source.is::<jetstream::Error>());
     match error.kind() {
         PublishErrorKind::MaxPayloadExceeded => Trouble::Refused(text),

@@ -9,8 +9,10 @@ mod credentials;
 mod dead_letters;
 mod doubt;
 mod effects;
+mod messages;
 mod outage;
 mod refusal;
+mod retention;
 mod takeover;
 mod world;
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_nats::HeaderMap;
 use eventstore::{Position, RecordedEvent};
-use relay::{Render, RenderError};
+use relay::{Render, RenderError, Rendered};
 
-use crate::world::{World, render};
+use crate::world::{SUBJECT, World, render};
 
 #[tokio::test]
 async fn a_foreign_message_at_the_end_is_refused_until_it_is_gone() {
@@ -104,13 +104,44 @@ async fn an_event_without_a_message_stops_publishing_and_nothing_is_skipped() {
 }
 
 #[tokio::test]
+async fn an_event_that_the_contract_gives_another_subject_stops_publishing() {
+    let world = World::new().await;
+    let mends = Mends::default();
+    let mut publisher = world.publisher_of(Mendable {
+        mends: mends.clone(),
+        broken: |event| match event.version.get() {
+            5 => {
+                Ok(Some(Rendered { subject: "testing.other.v2".to_owned(), body: "{}".to_owned() }))
+            }
+            _ => render(event),
+        },
+    });
+    world.append(10).await;
+    let reason = publisher.refuses().await;
+    assert!(
+        reason.ends_with(
+            "at position 5 is in the outbox as \"testing.it-happened.v1\", \
+             but the contract makes \"testing.other.v2\" of it"
+        ),
+        "{reason}"
+    );
+    assert_eq!(world.messages().await.len(), 2, "those before it are published");
+    mends.mend();
+    world.complete().await;
+    publisher.stop().await;
+}
+
+#[tokio::test]
 async fn a_message_that_is_too_large_stops_publishing_and_nothing_is_skipped() {
     let world = World::new().await;
     let mends = Mends::default();
     let mut publisher = world.publisher_of(Mendable {
         mends: mends.clone(),
         broken: |event| match event.version.get() {
-            5 => Ok(Some(format!("{:?}", "x".repeat(2_000_000)))),
+            5 => Ok(Some(Rendered {
+                subject: SUBJECT.to_owned(),
+                body: format!("{:?}", "x".repeat(2_000_000)),
+            })),
             _ => render(event),
         },
     });
@@ -151,15 +182,13 @@ impl Mends {
     }
 }
 
-type Rendered = Result<Option<String>, RenderError>;
-
 struct Mendable {
     mends: Mends,
-    broken: fn(&RecordedEvent) -> Rendered,
+    broken: fn(&RecordedEvent) -> Result<Option<Rendered>, RenderError>,
 }
 
 impl Render for Mendable {
-    fn render(&self, event: &RecordedEvent) -> Rendered {
+    fn render(&self, event: &RecordedEvent) -> Result<Option<Rendered>, RenderError> {
         if self.mends.0.load(Ordering::SeqCst) { render(event) } else { (self.broken)(event) }
     }
 }
