@@ -68,6 +68,9 @@ pub enum Command {
     /// The public message contract: an AsyncAPI document and a JSON Schema for each message
     #[command(subcommand)]
     Contract(Contract),
+    /// What the broker holds, and whether it is right
+    #[command(subcommand)]
+    Relay(Relay),
     /// Asks the process at `http.address` whether it is ready; for container health checks
     Healthcheck,
 }
@@ -220,6 +223,14 @@ pub enum Contract {
         /// The directory of the earlier contract
         directory: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Relay {
+    /// Shows where the stream and its consumers are not as declared; ends with 2 if they are not
+    Plan,
+    /// Makes and changes what `annals relay plan` shows
+    Apply,
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {

@@ -1,11 +1,31 @@
 //! The domain's policies, as consumers of messages.
 
+use std::num::NonZeroU16;
+
 use application::policies::{self, Incoming, PolicyError};
 use application::{CommandBus, CommandError};
-use domain::Policy;
+use domain::{POLICIES, Policy};
 use eventstore::AppendError;
-use relay::{Handler, HandlerError, IncomingMessage};
+use relay::{ConsumerConfig, Handler, HandlerError, IncomingMessage, Namespace};
 use sqlx::PgConnection;
+
+/// How many messages a policy reacts to side by side, each of a key of its own.
+const LANES: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
+
+/// Every policy, and how it reads the stream of `namespace`: what workers run and operators compare
+/// with the broker.
+pub fn declared(namespace: &Namespace) -> impl Iterator<Item = (&'static Policy, ConsumerConfig)> {
+    POLICIES.iter().map(|policy| {
+        let subjects = policy.reads.iter().map(ToString::to_string);
+        let config = ConsumerConfig {
+            // An append holds up all others until its transaction ends: one message at a time.
+            batch: NonZeroU16::MIN,
+            parallel: LANES,
+            ..ConsumerConfig::new(policy.name, namespace.clone(), subjects)
+        };
+        (policy, config)
+    })
+}
 
 /// Reacts to messages with one policy.
 pub struct PolicyHandler {

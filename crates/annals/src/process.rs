@@ -1,7 +1,6 @@
 //! The composition root: a process with its roles.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,26 +9,22 @@ use anyhow::Context as _;
 use api::{ApiState, HttpMetrics};
 use application::CommandBus;
 use axum::Router;
-use domain::POLICIES;
 use eventstore::personal::key_encryption_keys_in_use;
 use eventstore::{EventStore, Wakeup};
 use projections::worker::Worker;
 use prometheus::Registry;
-use relay::{Consumer, ConsumerConfig, Publisher, PublisherConfig};
+use relay::{Consumer, Publisher};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Role};
-use crate::consumers::PolicyHandler;
+use crate::consumers::{self, PolicyHandler};
 use crate::contract::Contract;
 use crate::ops::Parts;
 
 /// How much longer than requests in flight everything else may take to end.
 const FINISH: Duration = Duration::from_secs(5);
-
-/// How many messages a policy reacts to side by side, each of a key of its own.
-const POLICY_LANES: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
 
 /// A process that is ready to work.
 pub struct Process {
@@ -127,11 +122,7 @@ impl Process {
         wakeup: Wakeup,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let config = PublisherConfig {
-            broker: self.config.nats.broker()?,
-            namespace: self.config.nats.namespace()?,
-            replicas: self.config.nats.replicas,
-        };
+        let config = self.config.nats.publisher()?;
         let publisher = Publisher::new(self.store.clone(), wakeup, config, Contract);
         parts.relay(publisher.state());
         spawn(tasks, publisher.run(stop.clone()));
@@ -144,14 +135,7 @@ impl Process {
         parts: &mut Parts,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        for policy in POLICIES {
-            let subjects = policy.reads.iter().map(ToString::to_string);
-            let config = ConsumerConfig {
-                // An append holds up all others until its transaction ends: one message at a time.
-                batch: NonZeroU16::MIN,
-                parallel: POLICY_LANES,
-                ..ConsumerConfig::new(policy.name, self.config.nats.namespace()?, subjects)
-            };
+        for (policy, config) in consumers::declared(&self.config.nats.namespace()?) {
             let handler = PolicyHandler { policy, bus: self.bus.clone() };
             let pool = self.store.pool().clone();
             let consumer = Consumer::new(pool, self.config.nats.broker()?, config, handler);

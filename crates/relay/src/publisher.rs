@@ -31,7 +31,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::{Broker, Namespace, Render};
+use crate::{Broker, Namespace, Render, StreamLimits};
 pub use lag::oldest_unpublished;
 use lease::{Candidacy, Lease};
 use publishing::Publishing;
@@ -48,13 +48,15 @@ pub struct PublisherConfig {
     pub namespace: Namespace,
     /// How many servers keep the stream, if this publisher is the one who creates it.
     pub replicas: NonZeroUsize,
+    /// How much the stream holds.
+    pub limits: StreamLimits,
 }
 
 impl PublisherConfig {
     /// On `broker` in `namespace`, with one replica.
     #[must_use]
     pub const fn new(broker: Broker, namespace: Namespace) -> Self {
-        Self { broker, namespace, replicas: NonZeroUsize::MIN }
+        Self { broker, namespace, replicas: NonZeroUsize::MIN, limits: StreamLimits::NONE }
     }
 }
 

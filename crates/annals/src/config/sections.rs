@@ -1,7 +1,7 @@
 //! One struct per concern, with its defaults.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -58,6 +58,14 @@ pub struct Nats {
     pub namespace: String,
     /// Copies of the stream in a cluster.
     pub replicas: NonZeroUsize,
+    /// Most bytes of the stream; as many as there is room for if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<NonZeroU64>,
+    /// How long the stream keeps a message; for ever if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_hours: Option<NonZeroU32>,
+    /// Most bytes of a message with its headers: what the contract promises.
+    pub max_message_bytes: NonZeroU32,
 }
 
 impl Nats {
@@ -70,6 +78,21 @@ impl Nats {
             bail!("no message broker is set: set NATS_URL, or start everything with `annals dev`");
         };
         url.expose_secret().parse().context("`nats.url` cannot be read")
+    }
+
+    /// Where and how is published.
+    ///
+    /// # Errors
+    /// As [`Nats::broker`] and [`Nats::namespace`].
+    pub fn publisher(&self) -> anyhow::Result<relay::PublisherConfig> {
+        let max_age = self.max_age_hours.map(|hours| Duration::from_hours(hours.get().into()));
+        let limits = relay::StreamLimits {
+            max_bytes: self.max_bytes,
+            max_age,
+            max_message_bytes: Some(self.max_message_bytes),
+        };
+        let config = relay::PublisherConfig::new(self.broker()?, self.namespace()?);
+        Ok(relay::PublisherConfig { replicas: self.replicas, limits, ..config })
     }
 
     /// The namespace, checked.

@@ -7,6 +7,7 @@ mod consumers;
 mod contract;
 mod credentials;
 mod dead_letters;
+mod declared;
 mod doubt;
 mod effects;
 mod messages;
