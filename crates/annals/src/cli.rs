@@ -231,6 +231,15 @@ pub enum Relay {
     Plan,
     /// Makes and changes what `annals relay plan` shows
     Apply,
+    /// Says whether the stream is what the log says; names the first difference and ends with 1
+    Verify {
+        /// Only what comes after this position
+        #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+        after: Option<i64>,
+        /// Only up to this position [default: as far as is published]
+        #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+        to: Option<i64>,
+    },
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {

@@ -13,6 +13,7 @@ use eventstore::personal::key_encryption_keys_in_use;
 use eventstore::{EventStore, Wakeup};
 use projections::worker::Worker;
 use prometheus::Registry;
+use relay::verify::watch::Watch;
 use relay::{Consumer, Publisher};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Role};
 use crate::consumers::{self, PolicyHandler};
-use crate::contract::Contract;
+use crate::contract::{self, Contract};
 use crate::ops::Parts;
 
 /// How much longer than requests in flight everything else may take to end.
@@ -124,8 +125,12 @@ impl Process {
     ) -> anyhow::Result<()> {
         let config = self.config.nats.publisher()?;
         let publisher = Publisher::new(self.store.clone(), wakeup, config, Contract);
-        parts.relay(publisher.state());
+        let told = contract::told(self.store.clone(), self.config.nats.namespace()?);
+        let declared = consumers::declared(&self.config.nats)?;
+        let watch = Watch::new(declared, told, publisher.state());
+        parts.relay(publisher.state(), watch.proof());
         spawn(tasks, publisher.run(stop.clone()));
+        spawn(tasks, watch.run(stop.clone()));
         Ok(())
     }
 
@@ -135,7 +140,7 @@ impl Process {
         parts: &mut Parts,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        for (policy, config) in consumers::declared(&self.config.nats.namespace()?) {
+        for (policy, config) in consumers::policies(&self.config.nats.namespace()?) {
             let handler = PolicyHandler { policy, bus: self.bus.clone() };
             let pool = self.store.pool().clone();
             let consumer = Consumer::new(pool, self.config.nats.broker()?, config, handler);

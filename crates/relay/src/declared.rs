@@ -57,6 +57,23 @@ impl Declared {
         Ok(plan)
     }
 
+    /// What is missing or differs: kind, name, and how many settings.
+    pub(crate) async fn drift(
+        &self,
+        context: &Context,
+    ) -> Result<Vec<(String, String, usize)>, BrokerError> {
+        let plan = plan::plan(context, self).await?;
+        let drift = plan.drift().map(|object| {
+            let settings = match &object.standing {
+                Standing::Differs(differences) => differences.len(),
+                Standing::AsDeclared => 0,
+                Standing::Missing => 1,
+            };
+            (object.kind.to_string(), object.name.clone(), settings)
+        });
+        Ok(drift.collect())
+    }
+
     async fn connect(&self) -> Result<(Connection, Context), BrokerError> {
         let connection = self.publisher.broker.open("annals-operator").await?;
         let context = ContextBuilder::new().timeout(ANSWER).build(connection.client.clone());

@@ -5,6 +5,7 @@
 //! - [`cloud_event`]: the contract: what a message looks like on the wire, written and read.
 //! - [`declared`]: what the broker should hold, against what it has.
 //! - [`publisher`]: brings every message of the outbox into the stream, once and in order (law 5).
+//! - [`verify`]: whether the stream is what the log says.
 //! - [`consumer`]: gives each message to a handler, with one effect (law 6).
 //!
 //! No other crate of this workspace knows NATS; this one knows no context of the domain. An
@@ -18,8 +19,10 @@ pub mod dead_letters;
 pub mod declared;
 pub mod namespace;
 pub mod publisher;
+pub mod verify;
 
 mod backoff;
+mod walk;
 
 pub use broker::{Broker, BrokerError, InvalidBroker};
 pub use cloud_event::{
@@ -32,3 +35,4 @@ pub use consumer::{
 pub use declared::{ApplyError, Declared, StreamLimits};
 pub use namespace::{InvalidNamespace, Namespace};
 pub use publisher::{Publisher, PublisherConfig, RelayState, RelayStatus, oldest_unpublished};
+pub use walk::{Told, WalkError};

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use relay::Declared;
+use eventstore::Position;
+use relay::verify::Range;
 
-use super::answer;
+use super::{answer, open_log};
 use crate::cli::Relay;
 use crate::config::Config;
-use crate::consumers;
+use crate::{consumers, contract};
 
 /// What a plan that is not empty ends with.
 const DRIFT: u8 = 2;
@@ -16,11 +17,12 @@ pub(super) async fn run(config: &Config, command: Relay) -> anyhow::Result<ExitC
     match command {
         Relay::Plan => plan(config).await,
         Relay::Apply => apply(config).await,
+        Relay::Verify { after, to } => verify(config, after, to).await,
     }
 }
 
 async fn plan(config: &Config) -> anyhow::Result<ExitCode> {
-    let plan = declared(config)?.plan().await?;
+    let plan = consumers::declared(&config.nats)?.plan().await?;
     answer(plan.to_string().trim_end())?;
     if plan.has_drift() {
         answer("run `annals relay apply` to bring this about")?;
@@ -30,15 +32,24 @@ async fn plan(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn apply(config: &Config) -> anyhow::Result<ExitCode> {
-    let done = declared(config)?.apply().await?;
+    let done = consumers::declared(&config.nats)?.apply().await?;
     answer(done.to_string().trim_end())?;
     answer(if done.has_drift() { "done: now all is as declared" } else { "nothing to do" })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What this version declares with these settings.
-pub(super) fn declared(config: &Config) -> anyhow::Result<Declared> {
-    let publisher = config.nats.publisher()?;
-    let consumers = consumers::declared(&publisher.namespace).map(|(_, consumer)| consumer);
-    Ok(Declared { consumers: consumers.collect(), publisher })
+async fn verify(
+    config: &Config,
+    after: Option<i64>,
+    to: Option<i64>,
+) -> anyhow::Result<ExitCode> {
+    let range = Range {
+        after: after.map(Position::new).unwrap_or_default(),
+        to: to.map(Position::new),
+    };
+    let told = contract::told(open_log(config).await?, config.nats.namespace()?);
+    let verification = relay::verify::verify(&config.nats.broker()?, told, range).await?;
+    answer(&verification.to_string())?;
+    let is_right = verification.difference.is_none();
+    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

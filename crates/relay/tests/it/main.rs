@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, in which the lint allows it")]
 
 mod broker;
+mod cluster;
 mod consumers;
 mod contract;
 mod credentials;
@@ -15,6 +16,7 @@ mod outage;
 mod refusal;
 mod retention;
 mod takeover;
+mod verify;
 mod world;
 
 use sqlx::migrate::Migrator;
