@@ -6,6 +6,7 @@
 //! - [`declared`]: what the broker should hold, against what it has.
 //! - [`publisher`]: brings every message of the outbox into the stream, once and in order (law 5).
 //! - [`verify`]: whether the stream is what the log says.
+//! - [`replay`]: sends again what the public was told, to one subscriber.
 //! - [`consumer`]: gives each message to a handler, with one effect (law 6).
 //!
 //! No other crate of this workspace knows NATS; this one knows no context of the domain. An
@@ -19,6 +20,7 @@ pub mod dead_letters;
 pub mod declared;
 pub mod namespace;
 pub mod publisher;
+pub mod replay;
 pub mod verify;
 
 mod backoff;

@@ -1,5 +1,7 @@
 //! `annals relay`: what the broker holds, against what it should.
 
+mod replay;
+
 use std::process::ExitCode;
 
 use eventstore::Position;
@@ -18,6 +20,7 @@ pub(super) async fn run(config: &Config, command: Relay) -> anyhow::Result<ExitC
         Relay::Plan => plan(config).await,
         Relay::Apply => apply(config).await,
         Relay::Verify { after, to } => verify(config, after, to).await,
+        Relay::Replay(replay) => replay::run(config, &replay).await,
     }
 }
 

@@ -81,8 +81,8 @@ async fn publishing_goes_on_when_the_leader_is_deposed() {
     let world = Arc::new(World::on_cluster(&cluster).await);
     let mut publisher = world.publisher();
     publisher.publishes().await;
-    let appending = appending(&world, 1_000);
     for _ in 0..3 {
+        let appending = appending(&world, 300);
         some_more(&mut publisher).await;
         let before = world.leader(&cluster).await;
         let context = world.context().await;
@@ -93,9 +93,9 @@ async fn publishing_goes_on_when_the_leader_is_deposed() {
             if now == before { Err(now) } else { Ok(()) }
         })
         .await;
+        appending.await.unwrap();
+        world.complete().await;
     }
-    appending.await.unwrap();
-    world.complete().await;
     publisher.stop().await;
 }
 

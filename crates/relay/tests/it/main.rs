@@ -14,6 +14,7 @@ mod effects;
 mod messages;
 mod outage;
 mod refusal;
+mod replay;
 mod retention;
 mod takeover;
 mod verify;
