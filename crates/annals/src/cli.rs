@@ -249,13 +249,13 @@ pub enum Relay {
 
 /// What is sent again.
 #[derive(Debug, Args)]
-#[group(id = "begin", required = true, args = ["after", "since"])]
 pub struct Replay {
     /// The subject, outside of the namespace, for example `replay.billing`
     #[arg(long, value_name = "SUBJECT")]
     pub to: String,
     /// Only what comes after this position; 0 for all
-    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "POSITION", required_unless_present = "since")]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
     pub after: Option<i64>,
     /// Only what was recorded at this time or later, for example `2026-01-01T00:00:00Z`
     #[arg(long, value_name = "TIME", value_parser = time)]

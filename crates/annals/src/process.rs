@@ -49,7 +49,8 @@ impl Process {
         let store = EventStore::open(pool).await.context("cannot open the log")?;
         application::evolution().check_log(&store).await.context("cannot work on this log")?;
         refuse_missing_keys(&config, &store).await?;
-        let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds));
+        let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds))
+            .with_message_limit(config.nats.message_limit());
         Ok(Self { config, listener, store, bus })
     }
 

@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use application::MessageLimit;
 use eventstore::KeyEncryptionKeys;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,12 @@ impl Nats {
         };
         let config = relay::PublisherConfig::new(self.broker()?, self.namespace()?);
         Ok(relay::PublisherConfig { replicas: self.replicas, limits, ..config })
+    }
+
+    /// How large a public message may be.
+    pub fn message_limit(&self) -> MessageLimit {
+        let bytes = usize::try_from(self.max_message_bytes.get()).unwrap_or(usize::MAX);
+        MessageLimit::of_message_bytes(bytes)
     }
 
     /// The namespace, checked.

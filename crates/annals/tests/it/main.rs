@@ -12,3 +12,4 @@ mod dev;
 mod documents;
 mod flow;
 mod personal;
+mod relay;
