@@ -99,13 +99,17 @@ impl Watch {
 
     async fn look_while_it_leads(&self) {
         let (mut session, mut part) = (None, None);
+        let mut said = String::new();
         while self.relay.borrow().epoch.is_some() {
             let pause = match self.look(&mut session, &mut part).await {
                 Ok(true) => PAUSE,
                 Ok(false) => SHORT_PAUSE,
                 Err(error) => {
-                    // The relay itself says what is the matter with broker and database.
-                    tracing::debug!(error = %chain(&error), "could not look at the stream");
+                    let error = chain(&error);
+                    if error != said {
+                        tracing::warn!(error, "cannot look at what was published, will look again");
+                        said = error;
+                    }
                     session = None;
                     PAUSE
                 }
