@@ -46,6 +46,12 @@ enum Child {
     /// Appends, and prints the rate
     #[command(hide = true)]
     Write { url: String, tasks: usize, seconds: u64 },
+    /// Publishes the outbox with the relay, and prints the rate and the memory it took
+    #[command(hide = true)]
+    Relay { url: String, nats: String, rows: u64 },
+    /// Publishes as many messages that are made on the way, and prints the rate
+    #[command(hide = true)]
+    Publish { nats: String, rows: u64 },
     /// Reads the whole log, and prints the rate and the memory it took
     #[command(hide = true)]
     Replay { url: String },
@@ -63,6 +69,16 @@ async fn main() -> anyhow::Result<()> {
         Some(Child::Write { url, tasks, seconds }) => {
             let measured = workloads::processes::write(&url, tasks, Duration::from_secs(seconds));
             println!("{}", serde_json::to_string(&measured.await?)?);
+            return Ok(());
+        }
+        Some(Child::Relay { url, nats, rows }) => {
+            let drained = workloads::drain::drain(&url, &nats, rows).await?;
+            println!("{}", serde_json::to_string(&drained)?);
+            return Ok(());
+        }
+        Some(Child::Publish { nats, rows }) => {
+            let drained = workloads::drain::publish(&nats, rows).await?;
+            println!("{}", serde_json::to_string(&drained)?);
             return Ok(());
         }
         Some(Child::Replay { url }) => {

@@ -1,6 +1,7 @@
 //! What is measured.
 
 mod commands;
+pub(crate) mod drain;
 mod growth;
 mod many_writers;
 mod one_writer;
@@ -43,6 +44,7 @@ pub(crate) const ALL: &[(&str, Workload)] = &[
     ("slow-disk", |plan, report| Box::pin(slow_disk::run(plan, report))),
     ("read", |plan, report| Box::pin(read::run(plan, report))),
     ("tail", |plan, report| Box::pin(tail::run(plan, report))),
+    ("drain", |plan, report| Box::pin(drain::run(plan, report))),
     ("growth", |plan, report| Box::pin(growth::run(plan, report))),
 ];
 

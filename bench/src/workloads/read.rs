@@ -112,7 +112,7 @@ pub(crate) async fn replay(url: &str) -> anyhow::Result<Replayed> {
 }
 
 /// The most memory this process ever had.
-fn peak_mib() -> anyhow::Result<f64> {
+pub(super) fn peak_mib() -> anyhow::Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));

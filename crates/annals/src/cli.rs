@@ -69,6 +69,9 @@ pub enum Command {
     /// The public message contract: an AsyncAPI document and a JSON Schema for each message
     #[command(subcommand)]
     Contract(Contract),
+    /// Messages that failed, and those of the same key that wait behind them
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// What the broker holds, and whether it is right
     #[command(subcommand)]
     Relay(Relay),
@@ -185,6 +188,69 @@ pub enum Projections {
         /// Its name, for example `orders`
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadLetters {
+    /// Lists them in the order in which the messages of each key take effect
+    List {
+        /// Only those of this consumer
+        #[arg(long)]
+        consumer: Option<String>,
+        /// Only those of this key, for example `ordering.order-0193…`
+        #[arg(long)]
+        key: Option<String>,
+        /// Only those in this state
+        #[arg(long)]
+        state: Option<LetterState>,
+        /// Print JSON, a letter a line, with headers and body
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one, with headers and body
+    Show {
+        /// Its number in the list
+        id: i64,
+    },
+    /// Has the first of a key tried again now, and those behind it after it
+    ///
+    /// The running consumer does it; the list shows what came of it.
+    #[command(group(clap::ArgGroup::new("which").required(true).args(["id", "all"])))]
+    Retry {
+        /// Its number in the list
+        id: Option<i64>,
+        /// The first of every key
+        #[arg(long)]
+        all: bool,
+        /// With --all: only those of this consumer
+        #[arg(long, conflicts_with = "id")]
+        consumer: Option<String>,
+        /// Who asks, for the record
+        #[arg(long, value_name = "NAME", default_value = "operator")]
+        by: String,
+    },
+    /// Gives the first of a key up for ever, so that those behind it can go on
+    Discard {
+        /// Its number in the list
+        id: i64,
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+        /// Who decides it, for the record
+        #[arg(long, value_name = "NAME", default_value = "operator")]
+        by: String,
+    },
+}
+
+/// What is to become of a held message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LetterState {
+    /// Tried again by itself
+    Retrying,
+    /// Not tried again until somebody says so
+    Dead,
+    /// Behind another one of its key
+    Waiting,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod config;
 mod contract;
+mod dead_letters;
 mod dev;
 mod erase;
 mod events;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 erase::erase(&config, &subject, yes, command_id).await
             }
             Command::Keys(command) => keys::run(&config, &command).await,
+            Command::DeadLetters(command) => dead_letters::run(&config, command).await,
             Command::Config(command) => config::run(&config, &command),
             Command::Contract(command) => contract::run(&command),
             Command::Healthcheck => healthcheck::healthcheck(config.http.address).await,

@@ -32,7 +32,7 @@ pub use cloud_event::{
 };
 pub use consumer::{
     Consumer, ConsumerConfig, ConsumerState, ConsumerStatus, Handler, HandlerError, Marks, Retries,
-    Start,
+    SLOTS, Start,
 };
 pub use declared::{ApplyError, Declared, StreamLimits};
 pub use namespace::{InvalidNamespace, Namespace};

@@ -1,20 +1,24 @@
 //! Brings every message of the outbox into the stream, once and in log order (law 5).
 //!
 //! One publisher leads at a time, under the leased cursor `relay:<stream>`. It reads the outbox
-//! after the cursor and publishes a page at once; each message names the sequence that the stream
-//! must be at, so that the broker itself refuses a second writer, a repetition and a gap. When the
-//! whole page is acknowledged, the cursor moves.
+//! after the cursor, or the log where the outbox is retired, and keeps a window of messages on their
+//! way; each names the sequence that the stream must be at, so that the broker itself refuses a
+//! second writer, a repetition and a gap. The cursor follows what is acknowledged.
 //!
 //! Whatever is not as expected is doubt, and doubt is never argued with: the connection is
 //! dropped, a new one reads the last message of the stream, and publishing resumes after the
 //! position that message carries, whatever the cursor says. The table of cases is in
 //! [`resume`]; why it is so, and what the broker was seen to do: docs/adr/0005-publish-with-expected-sequence.md.
 //!
-//! Commands never wait for any of this. Not here: retention of the outbox.
+//! What is published is retired from the outbox, a range at a time:
+//! docs/adr/0012-outbox-by-ranges.md. Commands never wait for any of this.
 
 mod lag;
 mod lease;
+mod pace;
+mod pipeline;
 mod publishing;
+mod ready;
 mod resume;
 mod retention;
 mod session;
@@ -23,7 +27,7 @@ mod status;
 mod stream;
 mod trouble;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use eventstore::{EventStore, OutboxPlace, Position, Wakeup};
@@ -50,13 +54,22 @@ pub struct PublisherConfig {
     pub replicas: NonZeroUsize,
     /// How much the stream holds.
     pub limits: StreamLimits,
+    /// How many messages are published in a second at most, so that whoever reads the stream is not
+    /// overrun after an outage; as many as the broker takes if there is none.
+    pub max_messages_per_second: Option<NonZeroU32>,
 }
 
 impl PublisherConfig {
-    /// On `broker` in `namespace`, with one replica.
+    /// On `broker` in `namespace`, with one replica, as fast as the broker takes it.
     #[must_use]
     pub const fn new(broker: Broker, namespace: Namespace) -> Self {
-        Self { broker, namespace, replicas: NonZeroUsize::MIN, limits: StreamLimits::NONE }
+        Self {
+            broker,
+            namespace,
+            replicas: NonZeroUsize::MIN,
+            limits: StreamLimits::NONE,
+            max_messages_per_second: None,
+        }
     }
 }
 

@@ -165,8 +165,15 @@ impl Nats {
     /// It did not stop, or does not start.
     pub fn require(&mut self, user: &str, password: &str) -> Result<(), Error> {
         let (user, password) = (quoted(user), quoted(password));
-        self.authorization =
-            Some(format!("authorization {{ user: {user}, password: {password} }}\n"));
+        self.authorize(&format!("authorization {{ user: {user}, password: {password} }}\n"))
+    }
+
+    /// Starts the server again, now with these lines of configuration, which say who may do what.
+    ///
+    /// # Errors
+    /// It did not stop, or does not start.
+    pub fn authorize(&mut self, lines: &str) -> Result<(), Error> {
+        self.authorization = Some(lines.to_owned());
         self.restart()
     }
 

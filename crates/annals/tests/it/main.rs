@@ -8,6 +8,7 @@ mod audit;
 mod broker_down;
 mod command_line;
 mod contract;
+mod dead_letters;
 mod dev;
 mod documents;
 mod flow;

@@ -42,8 +42,8 @@ pub struct IncomingMessage {
     pub sequence: StreamVersion,
     /// The position in the log.
     pub position: Position,
-    /// Its place among the messages of that position: 0 for the event itself.
-    pub ordinal: i32,
+    /// Of a message that is no event, its place behind the one at the position: 1, 2, 3 …
+    pub ordinal: Option<u16>,
     /// It was held by the publisher and comes behind later ones of other streams.
     pub is_late: bool,
     /// When the event was recorded.
@@ -105,7 +105,7 @@ impl IncomingMessage {
                 Some(_) => StreamVersion::START,
             },
             position: headers.position()?,
-            ordinal: headers.parse_optional(header::ORDINAL)?.unwrap_or_default(),
+            ordinal: headers.ordinal()?,
             is_late: headers.optional(header::LATE).is_some(),
             time: headers.parse(header::TIME)?,
             command_id: headers.parse(header::COMMAND_ID)?,

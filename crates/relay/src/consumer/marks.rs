@@ -268,7 +268,7 @@ impl Marker {
             Marks::Progress if message.is_late => None,
             Marks::Progress => {
                 let slot = i16::try_from(delivery.slot()).unwrap_or(i16::MAX);
-                let place = (message.position.get(), message.ordinal);
+                let place = (message.position.get(), message.ordinal.map_or(0, i32::from));
                 Some(((message.source.get(), slot), place))
             }
         }

@@ -49,7 +49,7 @@ async fn redrive_due<H: Handler>(worker: &Arc<Worker<H>>) -> Result<(), sqlx::Er
 async fn redrive_key<H: Handler>(worker: Arc<Worker<H>>, key: String) -> Result<(), sqlx::Error> {
     let (pool, consumer) = (&worker.pool, worker.config.name.as_str());
     // As long as an attempt may take: if the process ends, the next one finds it due then.
-    let pause_s = worker.config.handler_limit.as_secs_f64() + 10.0;
+    let pause_s = worker.config.handler_limit.as_secs_f64() + 1.0;
     let mut run = None;
     loop {
         let letters = within(dead_letters::begin(pool, consumer, &key, run, pause_s)).await?;

@@ -102,7 +102,13 @@ impl Session {
 
     /// The messages that were given out, from the first one on that was not acknowledged.
     pub(super) async fn given_out(&self, info: &Info) -> Result<GivenOut, Interrupted> {
+        // Under one name, so that nobody needs the right to make consumers of any name.
+        let name = catch_up_name(&info.name);
+        if let Err(error) = self.stream.delete_consumer(&name).await {
+            tracing::debug!(error = %error, "nobody was catching up");
+        }
         let made = self.stream.create_consumer(Config {
+            name: Some(name),
             deliver_policy: DeliverPolicy::ByStartSequence {
                 start_sequence: info.ack_floor.stream_sequence + 1,
             },
@@ -136,6 +142,11 @@ impl Session {
     pub(super) fn acknowledger(&self) -> Acknowledger {
         Acknowledger { client: self.connection.client.clone() }
     }
+}
+
+/// The short-lived consumer with which a copy of `consumer` reads what was given out before.
+pub(crate) fn catch_up_name(consumer: &str) -> String {
+    format!("{consumer}-catch-up")
 }
 
 /// A reading of messages that were given out.

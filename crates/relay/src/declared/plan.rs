@@ -10,6 +10,7 @@ use futures_util::TryStreamExt as _;
 
 use super::{Declared, Difference, consumer, stream};
 use crate::broker::{BrokerError, find_stream};
+use crate::consumer::catch_up_name;
 
 /// Everything that is declared, and how it is; and what is there besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +136,8 @@ pub(super) async fn plan(context: &Context, declared: &Declared) -> Result<Plan,
         Some(found) => consumers(found).await?,
     };
     for config in &declared.consumers {
+        // With this it reads what another copy had in hand.
+        there.remove(&catch_up_name(&config.name));
         let standing = match there.remove(&config.name) {
             None => Standing::Missing,
             Some(info) => {

@@ -1,13 +1,21 @@
 //! The lease of the cursor: won by asking, kept by a heartbeat under everything that takes time.
 
+use std::time::Duration;
+
+use eventstore::answer::within;
 use eventstore::cursor::HEARTBEAT;
-use eventstore::{Cursor, Position};
+use eventstore::{Cursor, EventStore, Position};
 use sqlx::PgPool;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::RelayStatus;
+use super::retention::Retention;
 use super::status::Reporter;
 use super::trouble::Trouble;
+
+/// How often the cursor is moved at most.
+const MOVE_EVERY: Duration = Duration::from_millis(100);
 
 /// One who would lead.
 pub(super) struct Candidacy {
@@ -42,10 +50,6 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) const fn cursor(&self) -> &Cursor {
-        &self.cursor
-    }
-
     pub(super) const fn epoch(&self) -> i64 {
         self.cursor.epoch()
     }
@@ -72,13 +76,61 @@ impl Lease {
         }
     }
 
+    /// Does `work`, which says in `moves` how far the cursor may go, and lets it follow; gives `work`
+    /// up when the lease is lost. When `work` has ended, the cursor is where it said last.
+    ///
+    /// Nothing waits for a move, and there are few: each one leaves a dead row behind, which is looked
+    /// at again and again for as long as anybody holds an old snapshot.
+    pub(super) async fn follow<T>(
+        &mut self,
+        mut moves: watch::Receiver<Position>,
+        store: &EventStore,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Trouble> {
+        let Self { cursor, pool, heartbeat } = self;
+        let mut retention = Retention::new();
+        let mut follow = Box::pin(async move {
+            let mut due = Instant::now();
+            loop {
+                let position = cursor.position();
+                let next = async {
+                    sleep_until(due).await;
+                    moves.wait_for(|to| *to != position).await.map(|to| *to)
+                };
+                tokio::select! {
+                    biased;
+                    _ = heartbeat.tick() => {
+                        cursor.renew(pool).await?;
+                        if retention.is_due() {
+                            retention.retire(store, cursor).await;
+                        }
+                    }
+                    to = next => match to {
+                        Ok(to) => {
+                            advance(cursor, pool, to).await?;
+                            due = Instant::now() + MOVE_EVERY;
+                        }
+                        // The work has ended.
+                        Err(_) => return Ok(()),
+                    },
+                }
+            }
+        });
+        let mut work = Box::pin(work);
+        let done = tokio::select! {
+            biased;
+            done = &mut work => done,
+            lost = &mut follow => return Err(lost.err().unwrap_or(Trouble::Fenced)),
+        };
+        // With the work its side of `moves` is gone.
+        drop(work);
+        follow.await?;
+        Ok(done)
+    }
+
     /// Moves the cursor, in either direction.
     pub(super) async fn advance(&mut self, to: Position) -> Result<(), Trouble> {
-        let mut transaction = self.pool.begin().await?;
-        self.cursor.advance(&mut transaction, to).await?;
-        transaction.commit().await?;
-        self.cursor.committed(to);
-        Ok(())
+        advance(&mut self.cursor, &self.pool, to).await
     }
 
     /// Gives it up; harmless if it is somebody else's by now.
@@ -87,6 +139,16 @@ impl Lease {
             tracing::info!(%error, "could not release the lease, it ends by itself");
         }
     }
+}
+
+async fn advance(cursor: &mut Cursor, pool: &PgPool, to: Position) -> Result<(), Trouble> {
+    within(async {
+        cursor.advance(&mut *pool.acquire().await?, to).await?;
+        Ok::<_, Trouble>(())
+    })
+    .await?;
+    cursor.committed(to);
+    Ok(())
 }
 
 fn heartbeat() -> Interval {

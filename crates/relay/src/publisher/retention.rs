@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use eventstore::{EventStore, Retirement};
+use eventstore::{Cursor, EventStore, Retirement};
 use tokio::time::Instant;
-
-use super::lease::Lease;
 
 /// How far behind the cursor the outbox is kept: a stream that lost no more is published again
 /// without looking at events that nobody is told of.
@@ -33,8 +31,8 @@ impl Retention {
     }
 
     /// Retires one partition, if one is published. What goes wrong is no reason to stop publishing.
-    pub(super) async fn retire(&mut self, store: &EventStore, lease: &Lease) {
-        let pause = match store.retire_outbox(lease.cursor(), MARGIN).await {
+    pub(super) async fn retire(&mut self, store: &EventStore, cursor: &Cursor) {
+        let pause = match store.retire_outbox(cursor, MARGIN).await {
             Ok(Retirement::UpTo(floor)) => {
                 tracing::info!(%floor, "retired a part of the outbox");
                 Duration::ZERO

@@ -1,6 +1,9 @@
 //! One connection and what is believed while it lasts: the sequence the stream is at.
 
+use std::collections::VecDeque;
 use std::error::Error;
+use std::future::{IntoFuture, poll_fn};
+use std::task::Poll;
 
 use async_nats::jetstream::context::{
     ContextBuilder, PublishAckFuture, PublishError, PublishErrorKind,
@@ -9,7 +12,7 @@ use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
 use async_nats::jetstream::{self, Context};
 use eventstore::{LogId, OutboxPlace};
-
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::resume::Tail;
@@ -19,23 +22,36 @@ use crate::Namespace;
 use crate::broker::{ANSWER, Connection, chain};
 use crate::cloud_event::{Headers, Outgoing};
 
-/// Most messages that are on their way at once; a page of the outbox is no larger.
-pub(super) const WINDOW: usize = 512;
+/// Most messages that are on their way at once.
+pub(super) const WINDOW: usize = 1_024;
 
-/// One connection, with nothing on its way between two calls.
+/// With as many bytes on their way no more are sent.
+const WINDOW_BYTES: usize = 8 * 1024 * 1024;
+
+/// One connection, and what is on its way over it.
 pub(super) struct Session {
     connection: Connection,
     context: Context,
     stream: Stream,
     namespace: Namespace,
+    /// The stream, with everything that is confirmed.
     last_sequence: u64,
-    /// The last message that was published here, if it was sent with its id. The sequence
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+    /// The last message that was sent here, if it was sent with its id. The sequence
     /// alone is not enough: when a foreign message takes the place of one of ours, that one is
     /// refused, and the next of ours, already on its way, would find the sequence it expects.
     last_id: Option<Uuid>,
     /// Not of a replicated stream: there a mismatch of ids stops the whole stream (2.15.1). Its
     /// gaps are found when publishing resumes.
     names_the_one_before: bool,
+}
+
+/// A message that is on its way.
+struct InFlight {
+    place: OutboxPlace,
+    bytes: usize,
+    ack: <PublishAckFuture as IntoFuture>::IntoFuture,
 }
 
 /// What is refused or repeated, and what went wrong otherwise.
@@ -80,6 +96,8 @@ impl Session {
             stream,
             namespace,
             last_sequence,
+            in_flight: VecDeque::with_capacity(WINDOW),
+            in_flight_bytes: 0,
             last_id: None,
             names_the_one_before,
         })
@@ -91,7 +109,7 @@ impl Session {
     }
 
     /// The end of the stream, and the message it was read from.
-    pub(super) async fn tail(&self, log: LogId) -> Result<(Tail, Option<Published>), Trouble> {
+    pub(super) async fn tail(&mut self, log: LogId) -> Result<(Tail, Option<Published>), Trouble> {
         if self.last_sequence == 0 {
             return Ok((Tail::Empty, None));
         }
@@ -109,7 +127,7 @@ impl Session {
     /// The first sequence at which the messages `ids`, the last of them at `end`, should be and
     /// something else is, or nothing any more. What was purged from the front is not missed.
     pub(super) async fn first_stranger(
-        &self,
+        &mut self,
         end: u64,
         ids: &[Uuid],
     ) -> Result<Option<u64>, Trouble> {
@@ -127,84 +145,83 @@ impl Session {
         Ok(None)
     }
 
-    /// Publishes `messages`, at most [`WINDOW`], those up to `known` without their id,
-    /// and waits until the broker has stored them all.
-    pub(super) async fn publish(
-        &mut self,
-        messages: &[Outgoing],
-        known: OutboxPlace,
-    ) -> Result<(), PublishFailure> {
-        let lost = self.connection.lost.clone();
-        tokio::select! {
-            biased;
-            () = lost.cancelled() => Err(PublishFailure::Trouble(connection_lost())),
-            published = self.publish_all(messages, known) => published,
-        }
+    /// Whether another message may be sent.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight.len() < WINDOW && self.in_flight_bytes < WINDOW_BYTES
     }
 
-    async fn publish_all(
-        &mut self,
-        messages: &[Outgoing],
-        known: OutboxPlace,
-    ) -> Result<(), PublishFailure> {
-        let mut before = self.last_id;
-        let mut acks = Vec::with_capacity(messages.len());
-        let mut unsent = None;
-        for (expected, message) in (self.last_sequence..).zip(messages) {
-            let id = (message.place > known).then_some(message.id);
-            match self.send(message, id, expected, before).await {
-                Ok(ack) => acks.push((message.place, id, ack)),
-                Err(error) => {
-                    unsent = Some(of_publish(message.place, &error));
-                    break;
-                }
-            }
-            before = id;
-        }
-        for (place, id, ack) in acks {
-            let ack =
-                ack.await.map_err(|error| PublishFailure::Trouble(of_publish(place, &error)))?;
-            let sequence = self.last_sequence + 1;
-            if ack.duplicate {
-                return Err(PublishFailure::Known { place, sequence: ack.sequence });
-            }
-            if ack.sequence != sequence {
-                let doubt = format!(
-                    "position {} was stored at {}, not at {sequence}",
-                    place.position(),
-                    ack.sequence
-                );
-                return Err(PublishFailure::Trouble(Trouble::Doubt(doubt)));
-            }
-            self.last_sequence = sequence;
-            self.last_id = id;
-        }
-        unsent.map_or(Ok(()), |trouble| Err(PublishFailure::Trouble(trouble)))
+    /// Whether everything that was sent is confirmed.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
     }
 
-    async fn send(
-        &self,
-        message: &Outgoing,
-        id: Option<Uuid>,
-        expected: u64,
-        before: Option<Uuid>,
-    ) -> Result<PublishAckFuture, PublishError> {
+    /// Sends `message`, with its id unless it is one of those up to `known`; does not wait for the
+    /// answer, which [`Session::confirmed`] gives.
+    pub(super) async fn send(
+        &mut self,
+        message: Outgoing,
+        known: OutboxPlace,
+    ) -> Result<(), Trouble> {
+        let Outgoing { id, place, subject, headers, body } = message;
+        let id = (place > known).then_some(id);
+        let bytes = body.len();
         let mut publish = PublishMessage::build()
-            .payload(message.body.clone())
-            .headers(message.headers.clone())
-            .expected_stream(self.namespace.stream_name())
-            .expected_last_sequence(expected);
+            .payload(body)
+            .headers(headers)
+            .expected_stream(self.stream.cached_info().config.name.as_str())
+            .expected_last_sequence(self.last_sequence + self.in_flight.len() as u64);
         if let Some(id) = id {
             publish = publish.message_id(id.to_string());
         }
-        if let (Some(before), true) = (before, self.names_the_one_before) {
+        if let (Some(before), true) = (self.last_id, self.names_the_one_before) {
             publish = publish.expected_last_message_id(before.to_string());
         }
-        self.context.send_publish(message.subject.clone(), publish).await
+        let sent = self.context.send_publish(subject, publish).await;
+        let ack = sent.map_err(|error| of_publish(place, &error))?.into_future();
+        self.in_flight.push_back(InFlight { place, bytes, ack });
+        self.in_flight_bytes += bytes;
+        self.last_id = id;
+        Ok(())
+    }
+
+    /// Waits until the oldest message on its way is stored, then takes what else is by now;
+    /// answers with how many there are. Never, if nothing is on its way.
+    pub(super) async fn confirmed(&mut self) -> Result<usize, PublishFailure> {
+        poll_fn(|context| {
+            let mut confirmed = 0;
+            while let Some(oldest) = self.in_flight.front_mut() {
+                let Poll::Ready(ack) = oldest.ack.as_mut().poll(context) else { break };
+                let (place, bytes) = (oldest.place, oldest.bytes);
+                let ack = match ack {
+                    Ok(ack) => ack,
+                    Err(error) => {
+                        let trouble = of_publish(place, &error);
+                        return Poll::Ready(Err(PublishFailure::Trouble(trouble)));
+                    }
+                };
+                let sequence = self.last_sequence + 1;
+                if ack.duplicate {
+                    let sequence = ack.sequence;
+                    return Poll::Ready(Err(PublishFailure::Known { place, sequence }));
+                }
+                if ack.sequence != sequence {
+                    let (position, stored) = (place.position(), ack.sequence);
+                    let doubt =
+                        format!("position {position} was stored at {stored}, not at {sequence}");
+                    return Poll::Ready(Err(PublishFailure::Trouble(Trouble::Doubt(doubt))));
+                }
+                self.in_flight.pop_front();
+                self.in_flight_bytes -= bytes;
+                self.last_sequence = sequence;
+                confirmed += 1;
+            }
+            if confirmed > 0 { Poll::Ready(Ok(confirmed)) } else { Poll::Pending }
+        })
+        .await
     }
 
     /// Whether the stream is still where it was left; it may have been made again.
-    pub(super) async fn check(&self) -> Result<(), Trouble> {
+    pub(super) async fn check(&mut self) -> Result<(), Trouble> {
         let info = self.stream.get_info().await.map_err(|error| Trouble::Doubt(chain(&error)))?;
         let sequence = info.state.last_sequence;
         if sequence != self.last_sequence {
@@ -217,15 +234,15 @@ impl Session {
         Ok(())
     }
 
-    /// Waits until the connection is lost.
-    pub(super) async fn lost(&self) -> Trouble {
-        self.connection.lost.cancelled().await;
-        connection_lost()
+    /// Cancelled when the connection is lost.
+    pub(super) fn lost(&self) -> CancellationToken {
+        self.connection.lost.clone()
     }
-}
 
-fn connection_lost() -> Trouble {
-    Trouble::Doubt("lost the connection to the broker".to_owned())
+    /// What it means that it is lost.
+    pub(super) fn connection_lost() -> Trouble {
+        Trouble::Doubt("lost the connection to the broker".to_owned())
+    }
 }
 
 fn found(got: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, Trouble> {

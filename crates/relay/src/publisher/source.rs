@@ -3,8 +3,13 @@
 
 use eventstore::{EventStore, OutboundPage, OutboxPlace, PageLimit};
 
+use super::trouble::Trouble;
+use crate::broker::chain;
 use crate::cloud_event::{Outgoing, OutgoingError, outgoing};
 use crate::{Namespace, Render};
+
+/// Most that is read at once.
+const PAGE: PageLimit = PageLimit { events: 512, bytes: 2 * 1024 * 1024 };
 
 /// Where messages come from.
 #[derive(Clone, Copy)]
@@ -25,12 +30,8 @@ pub(super) struct Batch {
 
 impl Source<'_> {
     /// What follows `after`.
-    pub(super) async fn next(
-        self,
-        after: OutboxPlace,
-        limit: PageLimit,
-    ) -> Result<Batch, sqlx::Error> {
-        let page = self.store.read_outbound(after, limit).await?;
+    pub(super) async fn next(self, after: OutboxPlace) -> Result<Batch, sqlx::Error> {
+        let page = self.store.read_outbound(after, PAGE).await?;
         Ok(self.make(after, page))
     }
 
@@ -52,4 +53,9 @@ impl Source<'_> {
         }
         Batch { messages, reached: page.reached, stopped: None }
     }
+}
+
+/// What cannot be made must be changed: skipping it would be silent.
+pub(super) fn unpublishable(error: &OutgoingError) -> Trouble {
+    Trouble::Refused(chain(error))
 }

@@ -72,7 +72,7 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
             subject: "testing.thing-1".to_owned(),
             sequence: StreamVersion::new(2),
             position: Position::new(2),
-            ordinal: 0,
+            ordinal: None,
             is_late: false,
             time: event.recorded_at,
             command_id: event.command_id.get(),

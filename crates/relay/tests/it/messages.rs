@@ -109,7 +109,7 @@ async fn a_message_says_where_it_stands_and_what_it_is_about() {
         length: 0,
     };
     let read = IncomingMessage::parse(&world.namespace, &received).unwrap();
-    assert_eq!((read.id, read.ordinal), (asked[0], 1));
+    assert_eq!((read.id, read.ordinal), (asked[0], Some(1)));
     assert_eq!(
         (read.message_type.to_string(), read.subject.as_str()),
         (ASKED.to_owned(), "testing.thing-3")

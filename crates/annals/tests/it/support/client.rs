@@ -23,6 +23,11 @@ impl Client {
         (response.status(), response.json().await.unwrap())
     }
 
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        response.text().await.unwrap()
+    }
+
     /// Posts until the answer is not "try again", at most for a minute: a command with a key has
     /// one effect.
     pub(crate) async fn post(&self, path: &str, key: &str, body: &Value) -> Response {
