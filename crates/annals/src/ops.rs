@@ -55,11 +55,7 @@ impl Parts {
     }
 
     /// Adds the relay, and what is proved of its work.
-    pub fn relay(
-        &mut self,
-        state: watch::Receiver<RelayState>,
-        proof: watch::Receiver<Proof>,
-    ) {
+    pub fn relay(&mut self, state: watch::Receiver<RelayState>, proof: watch::Receiver<Proof>) {
         self.proof = Some(proof);
         self.add("relay".to_owned(), state, |state| match &state.status {
             RelayStatus::Standby | RelayStatus::Publishing => Ok(()),

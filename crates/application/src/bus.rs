@@ -60,7 +60,9 @@ impl CommandBus {
     pub async fn execute(&self, command: &Command) -> Result<Receipt, CommandError> {
         let streams = streams(command);
         let ids: Vec<_> = streams.values().cloned().collect();
-        let decide = |states: &States<'_, AnyAggregate>| decide(command, &streams, states, self.message_limit);
+        let decide = |states: &States<'_, AnyAggregate>| {
+            decide(command, &streams, states, self.message_limit)
+        };
         self.aggregates.execute_over(&ids, &command.given, decide).await
     }
 
@@ -77,7 +79,9 @@ impl CommandBus {
     ) -> Result<Receipt, CommandError> {
         let streams = streams(command);
         let ids: Vec<_> = streams.values().cloned().collect();
-        let decide = |states: &States<'_, AnyAggregate>| decide(command, &streams, states, self.message_limit);
+        let decide = |states: &States<'_, AnyAggregate>| {
+            decide(command, &streams, states, self.message_limit)
+        };
         self.aggregates.execute_in(connection, &ids, &command.given, decide).await
     }
 }

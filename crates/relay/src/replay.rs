@@ -83,7 +83,9 @@ pub enum ReplayError {
         reason: &'static str,
     },
     /// What comes next cannot be made.
-    #[error("the replay {id} is not complete, {count} messages were sent and no last one: begin again")]
+    #[error(
+        "the replay {id} is not complete, {count} messages were sent and no last one: begin again"
+    )]
     Cut {
         /// The replay.
         id: Uuid,
@@ -222,7 +224,8 @@ impl Sending {
             (header::TIME, now.to_rfc3339_opts(SecondsFormat::Micros, true)),
             (header::CONTENT_TYPE, CONTENT_TYPE.to_owned()),
         ] {
-            let value: HeaderValue = value.parse().map_err(|error| CutError::Send(Box::new(error)))?;
+            let value: HeaderValue =
+                value.parse().map_err(|error| CutError::Send(Box::new(error)))?;
             headers.insert(name, value);
         }
         Ok(headers)

@@ -106,7 +106,7 @@ pub async fn verify(
     if state.first_sequence > 1 {
         comparison.front_is_removed();
     }
-    let mut reader = Reader::open(&stream, 1, state.last_sequence).await?;
+    let mut reader = Reader::open(&stream, None, 1, state.last_sequence).await?;
     let mut difference = None;
     while difference.is_none() {
         let messages = reader.next().await?;
@@ -128,9 +128,12 @@ pub async fn verify(
 
 impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { after, to, counts: Counts { right, late, removed, unproven }, difference } = self;
+        let Self { after, to, counts: Counts { right, late, removed, unproven }, difference } =
+            self;
         match difference {
-            None => write!(f, "no gap, no duplicate, no reorder after position {after} up to {to}: ")?,
+            None => {
+                write!(f, "no gap, no duplicate, no reorder after position {after} up to {to}: ")?
+            }
             Some(difference) => write!(f, "{difference}; before that: ")?,
         }
         write!(f, "{right} messages in order")?;

@@ -41,15 +41,9 @@ async fn apply(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn verify(
-    config: &Config,
-    after: Option<i64>,
-    to: Option<i64>,
-) -> anyhow::Result<ExitCode> {
-    let range = Range {
-        after: after.map(Position::new).unwrap_or_default(),
-        to: to.map(Position::new),
-    };
+async fn verify(config: &Config, after: Option<i64>, to: Option<i64>) -> anyhow::Result<ExitCode> {
+    let range =
+        Range { after: after.map(Position::new).unwrap_or_default(), to: to.map(Position::new) };
     let told = contract::told(open_log(config).await?, config.nats.namespace()?);
     let verification = relay::verify::verify(&config.nats.broker()?, told, range).await?;
     answer(&verification.to_string())?;

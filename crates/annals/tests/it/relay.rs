@@ -56,8 +56,7 @@ async fn an_operator_sees_what_is_not_right_and_brings_it_into_line() {
     let (code, done) = site.relay(&["apply"]);
     assert!(code == 0 && done.contains("now all is as declared"), "{done}");
 
-    let mut process =
-        Process::spawn("relay-operator", site.command(&["serve"]), free_address());
+    let mut process = Process::spawn("relay-operator", site.command(&["serve"]), free_address());
     process.ready().await;
     let client = Client::new(process.url(""));
     let product = client.list_product("SKU-1", 5).await;

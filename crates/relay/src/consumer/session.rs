@@ -17,9 +17,9 @@ use async_nats::jetstream::stream::Stream;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 
+use super::ConsumerConfig;
 use super::delivery::{Delivery, Origin, Reply};
 use super::in_hand::InHand;
-use super::ConsumerConfig;
 use crate::broker::{ANSWER, Connection, chain};
 use crate::{Broker, IncomingMessage, Namespace, declared};
 

@@ -35,8 +35,9 @@ pub(super) async fn apply(
     plan: &Plan,
 ) -> Result<(), ApplyError> {
     let impossible = plan.objects.iter().flat_map(|object| {
-        let sentence =
-            move |(difference, obstacle)| format!("{} {}, {difference}: {obstacle}", object.kind, object.name);
+        let sentence = move |(difference, obstacle)| {
+            format!("{} {}, {difference}: {obstacle}", object.kind, object.name)
+        };
         object.impossible().map(sentence)
     });
     let impossible: Vec<String> = impossible.collect();

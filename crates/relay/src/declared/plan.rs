@@ -11,6 +11,7 @@ use futures_util::TryStreamExt as _;
 use super::{Declared, Difference, consumer, stream};
 use crate::broker::{BrokerError, find_stream};
 use crate::consumer::catch_up_name;
+use crate::verify::watch::READER;
 
 /// Everything that is declared, and how it is; and what is there besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +117,10 @@ impl fmt::Display for Plan {
         }
         for Undeclared { name, is_durable, pending } in &self.undeclared {
             let kind = if *is_durable { "durable" } else { "temporary" };
-            writeln!(f, "? consumer {name} ({kind}, {pending} messages behind) is not declared here")?;
+            writeln!(
+                f,
+                "? consumer {name} ({kind}, {pending} messages behind) is not declared here"
+            )?;
         }
         Ok(())
     }
@@ -135,14 +139,14 @@ pub(super) async fn plan(context: &Context, declared: &Declared) -> Result<Plan,
         None => HashMap::new(),
         Some(found) => consumers(found).await?,
     };
+    // With this a relay reads what it has published.
+    there.remove(READER);
     for config in &declared.consumers {
         // With this it reads what another copy had in hand.
         there.remove(&catch_up_name(&config.name));
         let standing = match there.remove(&config.name) {
             None => Standing::Missing,
-            Some(info) => {
-                compared(consumer::differences(&info.config, &consumer(config)))
-            }
+            Some(info) => compared(consumer::differences(&info.config, &consumer(config))),
         };
         objects.push(Object { kind: Kind::Consumer, name: config.name.clone(), standing });
     }

@@ -80,11 +80,7 @@ pub(crate) fn differences(there: &Config, wanted: &Config) -> Vec<Difference> {
     for (setting, there, wanted) in [
         ("max_bytes", there.max_bytes, wanted.max_bytes),
         ("max_msgs", there.max_messages, wanted.max_messages),
-        (
-            "max_msgs_per_subject",
-            there.max_messages_per_subject,
-            wanted.max_messages_per_subject,
-        ),
+        ("max_msgs_per_subject", there.max_messages_per_subject, wanted.max_messages_per_subject),
         ("max_msg_size", there.max_message_size.into(), wanted.max_message_size.into()),
     ] {
         // 0 and -1 are both no limit.

@@ -40,7 +40,9 @@ pub struct Subject(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSubject {
     /// It is no subject, or stands for several.
-    #[error("{0:?} is not one subject: use tokens of letters, digits, '-' and '_', with dots between them")]
+    #[error(
+        "{0:?} is not one subject: use tokens of letters, digits, '-' and '_', with dots between them"
+    )]
     Form(String),
     /// It belongs to the installation.
     #[error(
@@ -96,9 +98,10 @@ mod tests {
     #[test]
     fn what_others_read_is_refused() {
         let namespace = Namespace::default();
-        for text in
-            ["", "annals", "annals.x", "a.*", "a.>", ">", "$JS.API", "a..b", "a b", "_INBOX.x", "$SYS"]
-        {
+        for text in [
+            "", "annals", "annals.x", "a.*", "a.>", ">", "$JS.API", "a..b", "a b", "_INBOX.x",
+            "$SYS",
+        ] {
             assert!(Subject::new(text, &namespace).is_err(), "{text}");
         }
         for text in ["replay.billing", "annals2.x", "billing"] {

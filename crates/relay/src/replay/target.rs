@@ -38,8 +38,10 @@ pub(super) async fn target(
                     || config.max_bytes > 0
                     || config.max_messages_per_subject > 0)
             {
-                Some("which drops its oldest messages when it is full, so that some would be lost: \
-                      use a subject that no stream keeps")
+                Some(
+                    "which drops its oldest messages when it is full, so that some would be lost: \
+                      use a subject that no stream keeps",
+                )
             } else {
                 None
             };

@@ -87,7 +87,8 @@ impl Comparison {
     pub(super) async fn compared(&mut self) -> Result<Position, WalkError> {
         // Messages of one position are appended together.
         let position = self.reached.position();
-        let has_more = self.walk.peek().await?.is_some_and(|next| next.place.position() == position);
+        let has_more =
+            self.walk.peek().await?.is_some_and(|next| next.place.position() == position);
         Ok(if has_more { self.reached.completed() } else { position })
     }
 

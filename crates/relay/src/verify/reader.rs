@@ -37,12 +37,24 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Reads from the sequence `start` to `end`.
-    pub(super) async fn open(stream: &Stream, start: u64, end: u64) -> Result<Self, BrokerError> {
+    /// Reads from the sequence `start` to `end`; under `name`, if there is one, so that nobody needs
+    /// the right to make consumers of any name.
+    pub(super) async fn open(
+        stream: &Stream,
+        name: Option<&str>,
+        start: u64,
+        end: u64,
+    ) -> Result<Self, BrokerError> {
         if start > end {
             return Ok(Self { consumer: None, end, expected: 1 });
         }
+        if let Some(name) = name
+            && let Err(error) = stream.delete_consumer(name).await
+        {
+            tracing::debug!(%error, "nobody was reading");
+        }
         let made = stream.create_consumer(Config {
+            name: name.map(str::to_owned),
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: start },
             ack_policy: AckPolicy::None,
             inactive_threshold: FORGOTTEN,

@@ -32,6 +32,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How long to the next look when there is more.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
+/// The short-lived consumer with which it reads.
+pub(crate) const READER: &str = "relay-watch";
+
 /// In how many looks the declaration is compared once.
 const PLAN_EVERY: u32 = 12;
 
@@ -158,7 +161,7 @@ impl Watch {
         }
         let Some(part) = part else { return Ok(true) };
         let end = state.last_sequence.min(part.next + MESSAGES - 1);
-        let mut reader = Reader::open(stream, part.next, end).await?;
+        let mut reader = Reader::open(stream, Some(READER), part.next, end).await?;
         loop {
             let messages = reader.next().await?;
             if messages.is_empty() {

@@ -115,8 +115,7 @@ async fn without_a_majority_commands_go_on_and_everything_follows_in_order() {
     tokio::time::timeout(Duration::from_secs(20), world.append_each(300))
         .await
         .expect("commands do not wait for the broker");
-    let interrupted =
-        |state: &RelayState| matches!(state.status, RelayStatus::Connecting { .. });
+    let interrupted = |state: &RelayState| matches!(state.status, RelayStatus::Connecting { .. });
     let state = publisher.reaches("the relay to notice", interrupted).await;
     assert_eq!(state.published_messages, 50, "nothing is taken for stored");
     cluster.node(others[1]).resume();

@@ -13,7 +13,7 @@ use crate::world::{SUBJECT, World};
 
 impl World {
     /// What the publisher and the consumer of the tests declare.
-    fn declared(&self) -> Declared {
+    pub(crate) fn declared(&self) -> Declared {
         let publisher = PublisherConfig::new(self.url.parse().unwrap(), self.namespace.clone());
         let mut consumer = ConsumerConfig::new("effects", self.namespace.clone(), [SUBJECT]);
         consumer.ack_wait = Duration::from_secs(2);
@@ -161,7 +161,10 @@ async fn a_consumer_of_somebody_else_is_shown_and_left() {
     world.stream().await.create_consumer(foreign).await.unwrap();
     let plan = declared.plan().await.unwrap();
     assert!(!plan.has_drift(), "it is no drift: {plan}");
-    assert!(plan.to_string().contains("? consumer somebody (durable, 0 messages behind)"), "{plan}");
+    assert!(
+        plan.to_string().contains("? consumer somebody (durable, 0 messages behind)"),
+        "{plan}"
+    );
     declared.apply().await.unwrap();
     let left = declared.plan().await.unwrap().undeclared;
     assert_eq!(left.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["somebody"]);

@@ -18,13 +18,13 @@ impl World {
         format!("replay-{}.billing", self.namespace)
     }
 
-    fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         let subject = Subject::new(&self.subscriber(), &self.namespace).unwrap();
         let (after, until) = (Position::START, Position::MAX);
         Request { subject, after, until, types: Vec::new(), rate: None }
     }
 
-    async fn replay(&self, request: &Request) -> Result<Replayed, ReplayError> {
+    pub(crate) async fn replay(&self, request: &Request) -> Result<Replayed, ReplayError> {
         let (store, namespace) = (self.store.clone(), self.namespace.clone());
         let told = Told { store, namespace, render: Arc::new(render) };
         let now = "2026-11-21T10:15:30Z".parse().unwrap();
@@ -50,7 +50,10 @@ async fn a_subscriber_in_another_language_finds_that_it_has_everything() {
     let live = world.messages().await;
     let replayed = world.replay(&world.request()).await.unwrap();
     assert_eq!((replayed.count, replayed.is_made), (1_000, true));
-    assert_eq!((replayed.first, replayed.last), (Some(Position::new(1)), Some(Position::new(1_999))));
+    assert_eq!(
+        (replayed.first, replayed.last),
+        (Some(Position::new(1)), Some(Position::new(1_999)))
+    );
 
     let stream = world.context().await.get_stream(&replayed.stream).await.unwrap();
     let first = stream.get_raw_message(1).await.unwrap();
@@ -83,7 +86,10 @@ async fn only_what_was_asked_for_is_sent_at_the_pace_that_was_asked_for() {
     (request.after, request.until) = (Position::new(10), Position::new(20));
     request.rate = std::num::NonZeroU32::new(100);
     let replayed = world.replay(&request).await.unwrap();
-    assert_eq!((replayed.count, replayed.first, replayed.last), (5, Some(Position::new(11)), Some(Position::new(19))));
+    assert_eq!(
+        (replayed.count, replayed.first, replayed.last),
+        (5, Some(Position::new(11)), Some(Position::new(19)))
+    );
     request.types = vec!["testing.it-happened".to_owned()];
     let again = world.replay(&request).await.unwrap();
     assert_eq!((again.count, &again.sha256), (5, &replayed.sha256));
@@ -114,8 +120,7 @@ async fn what_does_not_fit_is_not_said_to_be_complete() {
     assert!(text.contains("incomplete: 7 messages and no last one"), "{text}");
 
     // A stream that would drop the first ones is no place for it.
-    let dropping =
-        Config { discard: async_nats::jetstream::stream::DiscardPolicy::Old, ..full };
+    let dropping = Config { discard: async_nats::jetstream::stream::DiscardPolicy::Old, ..full };
     context.update_stream(&dropping).await.unwrap();
     let taken = world.replay(&world.request()).await.unwrap_err();
     assert!(matches!(taken, ReplayError::Taken { .. }), "{taken}");

@@ -19,7 +19,7 @@ impl World {
         Told { store, namespace, render: Arc::new(render) }
     }
 
-    async fn verified(&self, range: Range) -> Verification {
+    pub(crate) async fn verified(&self, range: Range) -> Verification {
         verify(&self.url.parse().unwrap(), self.told(), range).await.unwrap()
     }
 
@@ -65,7 +65,7 @@ impl World {
     }
 
     /// Continuous proof of what `publisher` does.
-    fn watch(&self, publisher: &Running<RelayState>) -> Running<Proof> {
+    pub(crate) fn watch(&self, publisher: &Running<RelayState>) -> Running<Proof> {
         let config = PublisherConfig::new(self.url.parse().unwrap(), self.namespace.clone());
         let consumer = ConsumerConfig::new("effects", self.namespace.clone(), [SUBJECT]);
         let declared = Declared { publisher: config, consumers: vec![consumer] };
@@ -106,7 +106,9 @@ async fn a_message_that_was_deleted_is_missing() {
     // The end is missing too if it is gone.
     let world = World::published(6).await;
     world.stream().await.delete_message(3).await.unwrap();
-    assert!(matches!(world.difference().await, Difference::Missing { place, .. } if place == at(5)));
+    assert!(
+        matches!(world.difference().await, Difference::Missing { place, .. } if place == at(5))
+    );
 }
 
 #[tokio::test]
@@ -179,7 +181,10 @@ async fn what_comes_twice_or_out_of_order_is_named() {
     swapped.swap(3, 4);
     world.refill(&swapped, |_| {}).await;
     let difference = world.difference().await;
-    assert!(matches!(difference, Difference::Missing { place, .. } if place == at(7)), "{difference}");
+    assert!(
+        matches!(difference, Difference::Missing { place, .. } if place == at(7)),
+        "{difference}"
+    );
 }
 
 /// Held by the publisher, and sent when somebody had repaired it.
@@ -234,9 +239,8 @@ async fn a_relay_proves_continuously_what_it_publishes() {
     let mut watch = world.watch(&publisher);
     watch.reaches("a look", |proof| proof.looks > 0).await;
     world.append(7_000).await;
-    let state = watch
-        .reaches("all to be proved", |proof| proof.verified >= Position::new(7_099))
-        .await;
+    let state =
+        watch.reaches("all to be proved", |proof| proof.verified >= Position::new(7_099)).await;
     assert_eq!(state.differences, []);
     let drift = ("consumer".to_owned(), "effects".to_owned(), 1);
     assert_eq!(state.drift, [drift], "nobody has started the consumer");
@@ -253,9 +257,7 @@ async fn a_relay_proves_continuously_what_it_publishes() {
     world.append(4).await;
     publisher.reaches("all", |state| state.position >= Position::new(7_103)).await;
     stream.delete_message(3_551).await.unwrap();
-    watch
-        .reaches("the difference", |proof| proof.differences == [("missing", 1)])
-        .await;
+    watch.reaches("the difference", |proof| proof.differences == [("missing", 1)]).await;
     watch.stop().await;
     publisher.stop().await;
 }

@@ -77,7 +77,15 @@ impl World {
         let store = EventStore::open(database.pool()).await.unwrap();
         let namespace = broker.namespace.parse().unwrap();
         let ids = AtomicU64::new(1);
-        Self { database, store, url: broker.url, namespace, ids, small_outbox: false, replicas: NonZeroUsize::MIN }
+        Self {
+            database,
+            store,
+            url: broker.url,
+            namespace,
+            ids,
+            small_outbox: false,
+            replicas: NonZeroUsize::MIN,
+        }
     }
 
     pub(crate) fn pool(&self) -> PgPool {
