@@ -132,9 +132,9 @@ impl fmt::Display for Verification {
             self;
         match difference {
             None => {
-                write!(f, "no gap, no duplicate, no reorder after position {after} up to {to}: ")?
+                write!(f, "no gap, no duplicate, no reorder after position {after} up to {to}: ")?;
             }
-            Some(difference) => write!(f, "{difference}; before that: ")?,
+            Some(difference) => write!(f, "{difference}; of what was looked at, ")?,
         }
         write!(f, "{right} messages in order")?;
         for (count, what) in [

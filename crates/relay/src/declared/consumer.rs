@@ -43,11 +43,11 @@ pub(crate) fn differences(there: &Config, wanted: &Config) -> Vec<Difference> {
     comparison.of("ack_wait", (&there.ack_wait, &wanted.ack_wait), age);
     comparison.of("backoff", (&there.backoff, &wanted.backoff), name);
     let pending = (&there.max_ack_pending, &wanted.max_ack_pending);
-    comparison.of("max_ack_pending", pending, limit);
+    comparison.of("max_ack_pending", pending, |value| limit(*value));
     // 0 and -1 are both no limit.
     let deliveries = (&there.max_deliver.max(0), &wanted.max_deliver.max(0));
-    comparison.of("max_deliver", deliveries, limit);
-    comparison.of("filter_subjects", (&filters(there), &filters(wanted)), list);
+    comparison.of("max_deliver", deliveries, |value| limit(*value));
+    comparison.of("filter_subjects", (&filters(there), &filters(wanted)), |values| list(values));
     let headers_only = (&there.headers_only, &wanted.headers_only);
     comparison.of("headers_only", headers_only, ToString::to_string);
     let inactive = (&there.inactive_threshold, &wanted.inactive_threshold);

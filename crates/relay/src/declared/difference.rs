@@ -60,14 +60,14 @@ pub(super) fn name(value: &impl fmt::Debug) -> String {
     format!("{value:?}").to_lowercase()
 }
 
-pub(super) fn limit(value: &i64) -> String {
-    if *value <= 0 { "unlimited".to_owned() } else { value.to_string() }
+pub(super) fn limit(value: i64) -> String {
+    if value <= 0 { "unlimited".to_owned() } else { value.to_string() }
 }
 
 pub(super) fn age(value: &Duration) -> String {
     if value.is_zero() { "unlimited".to_owned() } else { format!("{value:?}") }
 }
 
-pub(super) fn list(values: &Vec<String>) -> String {
+pub(super) fn list(values: &[String]) -> String {
     if values.is_empty() { "all".to_owned() } else { values.join(", ") }
 }

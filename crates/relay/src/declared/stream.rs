@@ -69,7 +69,7 @@ pub(crate) fn stream(config: &PublisherConfig) -> Config {
 /// Where the stream `there` is not as `wanted`.
 pub(crate) fn differences(there: &Config, wanted: &Config) -> Vec<Difference> {
     let mut comparison = Comparison::default();
-    comparison.of("subjects", (&there.subjects, &wanted.subjects), list);
+    comparison.of("subjects", (&there.subjects, &wanted.subjects), |values| list(values));
     let storage = (&there.storage, &wanted.storage);
     comparison.or_impossible("storage", storage, name, Some(STORAGE));
     let obstacle = (there.retention == RetentionPolicy::WorkQueue).then_some(WORK_QUEUE);
@@ -84,7 +84,7 @@ pub(crate) fn differences(there: &Config, wanted: &Config) -> Vec<Difference> {
         ("max_msg_size", there.max_message_size.into(), wanted.max_message_size.into()),
     ] {
         // 0 and -1 are both no limit.
-        comparison.of(setting, (&there.max(0), &wanted.max(0)), limit);
+        comparison.of(setting, (&there.max(0), &wanted.max(0)), |value| limit(*value));
     }
     let window = (&there.duplicate_window, &wanted.duplicate_window);
     comparison.of("duplicate_window", window, age);

@@ -36,7 +36,7 @@ const SHORT_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) const READER: &str = "relay-watch";
 
 /// In how many looks the declaration is compared once.
-const PLAN_EVERY: u32 = 12;
+const PLAN_EVERY: u64 = 12;
 
 /// What the continuous proof has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Watch {
                 self.look_while_it_leads().await;
             }
         };
-        stop.run_until_cancelled(work).await;
+        stop.run_until_cancelled(Box::pin(work)).await;
     }
 
     async fn look_while_it_leads(&self) {
@@ -135,7 +135,7 @@ impl Watch {
         let Some(Session { context, .. }) = session else { return Ok(true) };
         let name = self.told.namespace.stream_name();
         let Some(stream) = find_stream(context, &name).await? else { return Ok(true) };
-        if self.proof.borrow().looks % u64::from(PLAN_EVERY) == 0 {
+        if self.proof.borrow().looks.is_multiple_of(PLAN_EVERY) {
             self.compare(context).await?;
         }
         let all = self.look_at(&stream, part).await?;
