@@ -103,13 +103,17 @@ pub async fn verify(
     let to = range.to.map_or(reached, |to| reached.min(OutboxPlace::after(to)));
 
     let mut comparison = Comparison::new(told, OutboxPlace::after(range.after), to);
-    if state.first_sequence > 1 {
-        comparison.front_is_removed();
-    }
+    let mut is_first = true;
     let mut reader = Reader::open(&stream, None, 1, state.last_sequence).await?;
     let mut difference = None;
     while difference.is_none() {
         let messages = reader.next().await?;
+        // Limits may remove more while it reads.
+        let begins_late = messages.first().is_none_or(|message| message.sequence > 1);
+        if is_first && state.last_sequence > 0 && begins_late {
+            comparison.front_is_removed();
+        }
+        is_first = false;
         if messages.is_empty() {
             break;
         }

@@ -160,6 +160,11 @@ impl Watch {
             *part = Some(self.part(created, begin.0, begin.1));
         }
         let Some(part) = part else { return Ok(true) };
+        if part.next < state.first_sequence {
+            // Limits removed it before it was looked at.
+            part.comparison.front_is_removed();
+            part.next = state.first_sequence;
+        }
         let end = state.last_sequence.min(part.next + MESSAGES - 1);
         let mut reader = Reader::open(stream, Some(READER), part.next, end).await?;
         loop {

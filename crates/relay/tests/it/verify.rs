@@ -118,6 +118,9 @@ async fn what_retention_removed_in_front_is_said_and_not_missed() {
     let found = world.verified(Range::default()).await;
     let counts = Counts { right: 13, removed: 7, ..Counts::default() };
     assert_eq!((found.counts, found.difference), (counts, None));
+    world.stream().await.purge().await.unwrap();
+    let found = world.verified(Range::default()).await;
+    assert_eq!((found.counts.right, found.counts.removed, found.difference), (0, 20, None));
 }
 
 #[tokio::test]
