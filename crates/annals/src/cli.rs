@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use application::audit::AsOf;
@@ -71,6 +72,9 @@ pub enum Command {
     /// Messages that failed, and those of the same key that wait behind them
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// What the broker holds, and whether it is right
+    #[command(subcommand)]
+    Relay(Relay),
     /// Asks the process at `http.address` whether it is ready; for container health checks
     Healthcheck,
 }
@@ -286,6 +290,51 @@ pub enum Contract {
         /// The directory of the earlier contract
         directory: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Relay {
+    /// Shows where the stream and its consumers are not as declared; ends with 2 if they are not
+    Plan,
+    /// Makes and changes what `annals relay plan` shows
+    Apply,
+    /// Says whether the stream is what the log says; names the first difference and ends with 1
+    Verify {
+        /// Only what comes after this position
+        #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+        after: Option<i64>,
+        /// Only up to this position [default: as far as is published]
+        #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+        to: Option<i64>,
+    },
+    /// Sends what the public was told again, to one subscriber, on a subject of its own
+    ///
+    /// What is sent, and how a subscriber knows that it has all of it: docs/messages.md.
+    Replay(Replay),
+}
+
+/// What is sent again.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The subject, outside of the namespace, for example `replay.billing`
+    #[arg(long, value_name = "SUBJECT")]
+    pub to: String,
+    /// Only what comes after this position; 0 for all
+    #[arg(long, value_name = "POSITION", required_unless_present = "since")]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+    pub after: Option<i64>,
+    /// Only what was recorded at this time or later, for example `2026-01-01T00:00:00Z`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<DateTime<Utc>>,
+    /// Only up to this position [default: the end of the log]
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+    pub until: Option<i64>,
+    /// Only messages of this type, for example `ordering.order-placed`; may be repeated
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// Most messages in a second
+    #[arg(long, value_name = "N")]
+    pub rate: Option<NonZeroU32>,
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {

@@ -9,9 +9,11 @@ mod events;
 mod healthcheck;
 mod keys;
 mod projections;
+mod relay;
 mod serve;
 
 use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use eventstore::EventStore;
 
@@ -23,12 +25,13 @@ use crate::{database, logging};
 ///
 /// # Errors
 /// One sentence that says what is wrong.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let config = load(&cli.settings)?;
     logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
-        match cli.command {
+        let done = match cli.command {
+            Command::Relay(command) => return relay::run(&config, command).await,
             Command::Dev => dev::dev(config).await,
             Command::Serve { roles } => serve::serve(config, roles).await,
             Command::Migrate => migrate(&config).await,
@@ -42,11 +45,12 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Config(command) => config::run(&config, &command),
             Command::Contract(command) => contract::run(&command),
             Command::Healthcheck => healthcheck::healthcheck(config.http.address).await,
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     });
     match done {
         // Whoever reads our answer has read enough.
-        Err(error) if is_closed_pipe(&error) => Ok(()),
+        Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
         done => done,
     }
 }

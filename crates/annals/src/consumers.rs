@@ -1,11 +1,43 @@
 //! The domain's policies, as consumers of messages.
 
-use application::policies::{self, Incoming, PolicyError};
+use std::num::NonZeroU16;
+
+use application::policies::{Incoming, PolicyError, react};
 use application::{CommandBus, CommandError};
-use domain::Policy;
+use domain::{POLICIES, Policy};
 use eventstore::AppendError;
-use relay::{Handler, HandlerError, IncomingMessage};
+use relay::{ConsumerConfig, Declared, Handler, HandlerError, IncomingMessage, Namespace};
 use sqlx::PgConnection;
+
+use crate::config::Nats;
+
+/// How many messages a policy reacts to side by side, each of a key of its own.
+const LANES: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
+
+/// What the broker should hold with these settings.
+///
+/// # Errors
+/// The broker or the namespace cannot be read.
+pub fn declared(nats: &Nats) -> anyhow::Result<Declared> {
+    let publisher = nats.publisher()?;
+    let consumers = policies(&publisher.namespace).map(|(_, consumer)| consumer);
+    Ok(Declared { consumers: consumers.collect(), publisher })
+}
+
+/// Every policy, and how it reads the stream of `namespace`: what workers run and operators compare
+/// with the broker.
+pub fn policies(namespace: &Namespace) -> impl Iterator<Item = (&'static Policy, ConsumerConfig)> {
+    POLICIES.iter().map(|&policy| {
+        let subjects = policy.reads.iter().map(ToString::to_string);
+        let config = ConsumerConfig {
+            // An append holds up all others until its transaction ends: one message at a time.
+            batch: NonZeroU16::MIN,
+            parallel: LANES,
+            ..ConsumerConfig::new(policy.name, namespace.clone(), subjects)
+        };
+        (policy, config)
+    })
+}
 
 /// Reacts to messages with one policy.
 pub struct PolicyHandler {
@@ -42,7 +74,7 @@ impl PolicyHandler {
             correlation_id: message.correlation_id,
             trace: message.trace.as_deref(),
         };
-        let reacted = policies::react(&self.bus, transaction, self.policy, incoming).await;
+        let reacted = react(&self.bus, transaction, self.policy, incoming).await;
         reacted.map_err(|error| match error {
             PolicyError::Command(CommandError::Append(AppendError::Conflict { .. })) => {
                 HandlerError::Conflict

@@ -10,13 +10,20 @@ mod headers;
 pub use compatibility::breaks;
 pub use documents::{ASYNC_API, Documents, documents, schema_path, text};
 
+use std::sync::Arc;
+
 use domain::Message;
-use eventstore::RecordedEvent;
-use relay::{Render, RenderError, Rendered};
+use eventstore::{EventStore, RecordedEvent};
+use relay::{Namespace, Render, RenderError, Rendered, Told};
 
 /// Renders with [`Message::of`].
 #[derive(Debug, Clone, Copy)]
 pub struct Contract;
+
+/// What the public of `namespace` is told of the log.
+pub fn told(store: EventStore, namespace: Namespace) -> Told {
+    Told { store, namespace, render: Arc::new(Contract) }
+}
 
 impl Render for Contract {
     fn render(&self, event: &RecordedEvent) -> Result<Option<Rendered>, RenderError> {

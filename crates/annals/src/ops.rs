@@ -1,5 +1,7 @@
 //! How the parts of this process are doing, for `/readyz` and `/metrics`.
 
+mod proof;
+
 use std::sync::Arc;
 
 use adapters::SystemClock;
@@ -8,6 +10,8 @@ use application::ports::Clock as _;
 use eventstore::{Cursor, EventStore};
 use projections::worker;
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry};
+use proof::ProofMetrics;
+use relay::verify::watch::Proof;
 use relay::{ConsumerState, ConsumerStatus, Namespace, RelayState, RelayStatus};
 use tokio::sync::watch;
 
@@ -18,6 +22,7 @@ pub struct Parts {
     /// Whether more than the database is vital. Not where the API is served: commands and queries
     /// do not wait for the broker, so the process stays ready and shows the trouble.
     all_vital: bool,
+    proof: Option<watch::Receiver<Proof>>,
 }
 
 impl Parts {
@@ -36,7 +41,7 @@ impl Parts {
             })
         });
         let checks = vec![Check { name: "postgresql".to_owned(), vital: true, probe }];
-        Self { store, checks, all_vital: !serves_api }
+        Self { store, checks, all_vital: !serves_api, proof: None }
     }
 
     /// Adds a projection that this process keeps.
@@ -49,8 +54,9 @@ impl Parts {
         });
     }
 
-    /// Adds the relay.
-    pub fn relay(&mut self, state: watch::Receiver<RelayState>) {
+    /// Adds the relay, and what is proved of its work.
+    pub fn relay(&mut self, state: watch::Receiver<RelayState>, proof: watch::Receiver<Proof>) {
+        self.proof = Some(proof);
         self.add("relay".to_owned(), state, |state| match &state.status {
             RelayStatus::Standby | RelayStatus::Publishing => Ok(()),
             RelayStatus::Connecting { error } => Err(error.clone()),
@@ -91,10 +97,15 @@ impl Parts {
         namespace: Namespace,
     ) -> Result<Ops, prometheus::Error> {
         let gauges = Gauges::register(&registry)?;
+        let proof = self.proof.map(|proof| ProofMetrics::register(&registry, proof)).transpose()?;
         let store = self.store;
         let refresh: api::ops::Refresh = Arc::new(move || {
             let (store, gauges, namespace) = (store.clone(), gauges.clone(), namespace.clone());
+            let proof = proof.clone();
             Box::pin(async move {
+                if let Some(proof) = proof {
+                    proof.refresh();
+                }
                 if let Err(error) = gauges.refresh(&store, &namespace).await {
                     tracing::warn!(%error, "positions could not be read for the metrics");
                 }

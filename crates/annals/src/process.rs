@@ -1,7 +1,6 @@
 //! The composition root: a process with its roles.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,26 +9,23 @@ use anyhow::Context as _;
 use api::{ApiState, HttpMetrics};
 use application::CommandBus;
 use axum::Router;
-use domain::POLICIES;
 use eventstore::personal::key_encryption_keys_in_use;
 use eventstore::{EventStore, Wakeup};
 use projections::worker::Worker;
 use prometheus::Registry;
-use relay::{Consumer, ConsumerConfig, Publisher, PublisherConfig};
+use relay::verify::watch::Watch;
+use relay::{Consumer, Publisher};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Role};
-use crate::consumers::PolicyHandler;
-use crate::contract::Contract;
+use crate::consumers::{self, PolicyHandler};
+use crate::contract::{self, Contract};
 use crate::ops::Parts;
 
 /// How much longer than requests in flight everything else may take to end.
 const FINISH: Duration = Duration::from_secs(5);
-
-/// How many messages a policy reacts to side by side, each of a key of its own.
-const POLICY_LANES: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
 
 /// A process that is ready to work.
 pub struct Process {
@@ -53,7 +49,8 @@ impl Process {
         let store = EventStore::open(pool).await.context("cannot open the log")?;
         application::evolution().check_log(&store).await.context("cannot work on this log")?;
         refuse_missing_keys(&config, &store).await?;
-        let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds));
+        let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds))
+            .with_message_limit(config.nats.message_limit());
         Ok(Self { config, listener, store, bus })
     }
 
@@ -127,15 +124,14 @@ impl Process {
         wakeup: Wakeup,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let config = PublisherConfig {
-            broker: self.config.nats.broker()?,
-            namespace: self.config.nats.namespace()?,
-            replicas: self.config.nats.replicas,
-            max_messages_per_second: None,
-        };
+        let config = self.config.nats.publisher()?;
         let publisher = Publisher::new(self.store.clone(), wakeup, config, Contract);
-        parts.relay(publisher.state());
+        let told = contract::told(self.store.clone(), self.config.nats.namespace()?);
+        let declared = consumers::declared(&self.config.nats)?;
+        let watch = Watch::new(declared, told, publisher.state());
+        parts.relay(publisher.state(), watch.proof());
         spawn(tasks, publisher.run(stop.clone()));
+        spawn(tasks, watch.run(stop.clone()));
         Ok(())
     }
 
@@ -145,14 +141,7 @@ impl Process {
         parts: &mut Parts,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        for policy in POLICIES {
-            let subjects = policy.reads.iter().map(ToString::to_string);
-            let config = ConsumerConfig {
-                // An append holds up all others until its transaction ends: one message at a time.
-                batch: NonZeroU16::MIN,
-                parallel: POLICY_LANES,
-                ..ConsumerConfig::new(policy.name, self.config.nats.namespace()?, subjects)
-            };
+        for (policy, config) in consumers::policies(&self.config.nats.namespace()?) {
             let handler = PolicyHandler { policy, bus: self.bus.clone() };
             let pool = self.store.pool().clone();
             let consumer = Consumer::new(pool, self.config.nats.broker()?, config, handler);

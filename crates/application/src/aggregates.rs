@@ -5,7 +5,7 @@ use eventstore::EventType;
 use eventstore::aggregate::{Aggregate, CodecError, DomainEvent, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
+use crate::{MessageLimit, codec};
 
 /// An aggregate of any kind; nothing before anything has happened to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ impl Aggregate for AnyAggregate {
         Self(None)
     }
 
-    fn evolve(self, AnyEvent(event): &AnyEvent) -> Self {
+    fn evolve(self, AnyEvent { event, .. }: &AnyEvent) -> Self {
         let state = self.0.or_else(|| State::initial(event.stream()));
         Self(state.map(|state| state.evolve(event)))
     }
@@ -34,22 +34,28 @@ impl Aggregate for AnyAggregate {
 
 /// An event of any context.
 #[derive(Debug, Clone)]
-pub(crate) struct AnyEvent(pub(crate) Event);
+pub(crate) struct AnyEvent {
+    pub(crate) event: Event,
+    /// How large its public message may be, if it is to be appended.
+    pub(crate) limit: MessageLimit,
+}
 
 impl DomainEvent for AnyEvent {
     fn event_type(&self) -> EventType {
-        codec::event_type(self.0.payload_type())
+        codec::event_type(self.event.payload_type())
     }
 
     fn encode(&self) -> Result<String, CodecError> {
-        Ok(self.0.encode()?)
+        self.limit.check(&self.event)?;
+        Ok(self.event.encode()?)
     }
 
     fn decode(event_type: &EventType, payload: &str) -> Result<Self, CodecError> {
-        Ok(Self(Event::decode(&event_type.name, event_type.schema_version, payload)?))
+        let event = Event::decode(&event_type.name, event_type.schema_version, payload)?;
+        Ok(Self { event, limit: MessageLimit::NONE })
     }
 
     fn subject(&self) -> Option<String> {
-        codec::subject(&self.0)
+        codec::subject(&self.event)
     }
 }

@@ -9,14 +9,15 @@ use eventstore::{EventStore, Receipt, StreamId};
 use sqlx::PgConnection;
 
 use crate::aggregates::{AnyAggregate, AnyEvent};
-use crate::codec;
 use crate::command::Command;
 use crate::ports::{Clock, IdSource};
+use crate::{MessageLimit, codec};
 
 /// Loads, decides, appends. Clones share everything.
 #[derive(Clone)]
 pub struct CommandBus {
     aggregates: Repository<AnyAggregate>,
+    message_limit: MessageLimit,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
@@ -30,7 +31,14 @@ impl CommandBus {
     pub fn new(store: EventStore, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
         let evolution = Arc::clone(codec::evolution());
         let aggregates = Repository::new(store, evolution, Settings::default());
-        Self { aggregates, clock, ids }
+        Self { aggregates, message_limit: MessageLimit::NONE, clock, ids }
+    }
+
+    /// A bus that appends no event whose public message is larger than `limit`; such a command
+    /// ends with [`CommandError::Encode`] of [`MessageTooLarge`](crate::MessageTooLarge).
+    #[must_use]
+    pub fn with_message_limit(self, limit: MessageLimit) -> Self {
+        Self { message_limit: limit, ..self }
     }
 
     /// The store it appends to.
@@ -52,7 +60,9 @@ impl CommandBus {
     pub async fn execute(&self, command: &Command) -> Result<Receipt, CommandError> {
         let streams = streams(command);
         let ids: Vec<_> = streams.values().cloned().collect();
-        let decide = |states: &States<'_, AnyAggregate>| decide(command, &streams, states);
+        let decide = |states: &States<'_, AnyAggregate>| {
+            decide(command, &streams, states, self.message_limit)
+        };
         self.aggregates.execute_over(&ids, &command.given, decide).await
     }
 
@@ -69,7 +79,9 @@ impl CommandBus {
     ) -> Result<Receipt, CommandError> {
         let streams = streams(command);
         let ids: Vec<_> = streams.values().cloned().collect();
-        let decide = |states: &States<'_, AnyAggregate>| decide(command, &streams, states);
+        let decide = |states: &States<'_, AnyAggregate>| {
+            decide(command, &streams, states, self.message_limit)
+        };
         self.aggregates.execute_in(connection, &ids, &command.given, decide).await
     }
 }
@@ -79,6 +91,7 @@ fn decide(
     command: &Command,
     streams: &BTreeMap<Stream, StreamId>,
     states: &States<'_, AnyAggregate>,
+    limit: MessageLimit,
 ) -> Result<Decided<AnyEvent>, Rejection> {
     let mut aggregates = Aggregates::default();
     for (stream, id) in streams {
@@ -94,7 +107,7 @@ fn decide(
             let id = codec::stream_id(event.stream());
             let claims = event.claims().into_iter();
             decided.claims.extend(claims.map(|claim| codec::claim(claim, &id)));
-            decided.events.push((id, AnyEvent(event)));
+            decided.events.push((id, AnyEvent { event, limit }));
         }
     }
     Ok(decided)

@@ -11,6 +11,7 @@
 
 mod aggregates;
 mod codec;
+mod message_limit;
 
 pub mod audit;
 pub mod bus;
@@ -24,3 +25,4 @@ pub mod ordering;
 pub use bus::{CommandBus, CommandError};
 pub use codec::{DecodeEventError, Undecodable, decode, evolution};
 pub use command::{Command, Origin};
+pub use message_limit::{MessageLimit, MessageTooLarge};

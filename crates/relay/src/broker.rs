@@ -9,6 +9,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::{Context, ErrorCode};
 use async_nats::{Client, ConnectError, ConnectOptions, Event, ServerAddr};
 use percent_encoding::percent_decode_str;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +33,62 @@ pub struct InvalidBroker {
     /// What is wrong with it, if it is more than empty.
     #[source]
     source: Option<std::io::Error>,
+}
+
+/// The broker was asked in vain.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// It cannot be reached.
+    #[error("no connection to {broker}")]
+    Connect {
+        /// Where it should be.
+        broker: Broker,
+        /// Why not.
+        #[source]
+        source: ConnectError,
+    },
+    /// It did not answer, or refused.
+    #[error("{what}")]
+    Asked {
+        /// What it was asked for.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// There is no such stream.
+    #[error("the broker has no stream {name}: run a relay, or `annals relay apply`, which make it")]
+    NoStream {
+        /// What it is called.
+        name: String,
+    },
+}
+
+impl BrokerError {
+    pub(crate) fn asked(
+        what: &'static str,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::Asked { what, source: source.into() }
+    }
+}
+
+/// The stream `name`, if there is one.
+pub(crate) async fn find_stream(
+    context: &Context,
+    name: &str,
+) -> Result<Option<Stream>, BrokerError> {
+    match context.get_stream(name).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(api)
+                if api.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+            {
+                Ok(None)
+            }
+            _ => Err(BrokerError::asked("look for the stream", error)),
+        },
+    }
 }
 
 impl FromStr for Broker {
@@ -84,6 +143,12 @@ impl Broker {
             Some((user, Some(password))) => ConnectOptions::with_user_and_password(user, password),
             Some((token, None)) => ConnectOptions::with_token(token),
         }
+    }
+
+    /// [`Broker::connect`], for somebody who can do nothing about it.
+    pub(crate) async fn open(&self, name: &str) -> Result<Connection, BrokerError> {
+        let connected = self.connect(name).await;
+        connected.map_err(|source| BrokerError::Connect { broker: self.clone(), source })
     }
 
     /// Connects once; does not retry.

@@ -37,17 +37,19 @@ pub(crate) mod header {
     pub(crate) const CAUSATION_ID: &str = "ce-causationid";
     pub(crate) const TRACE: &str = "ce-traceparent";
     pub(crate) const CONTENT_TYPE: &str = "content-type";
+    pub(crate) const REPLAY: &str = "ce-replay";
+    pub(crate) const REPLAY_NUMBER: &str = "ce-replaynumber";
     pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
 }
 
 /// The version of CloudEvents that is spoken.
-const SPEC_VERSION: &str = "1.0";
+pub(crate) const SPEC_VERSION: &str = "1.0";
 
 /// What the body is.
-const CONTENT_TYPE: &str = "application/json";
+pub(crate) const CONTENT_TYPE: &str = "application/json";
 
 /// What `ce-source` begins with; the id of the log follows.
-const SOURCE_PREFIX: &str = "urn:uuid:";
+pub(crate) const SOURCE_PREFIX: &str = "urn:uuid:";
 
 /// The JSON Schema of the data of `message_type`, for example `ordering.order-placed.v1`, by its
 /// `$id`: what `ce-dataschema` says.

@@ -42,6 +42,7 @@ pub use handler::{Handler, HandlerError};
 use marks::Marker;
 use ownership::Ownership;
 use session::Session;
+pub(crate) use session::catch_up_name;
 use status::Reporter;
 pub use status::{ConsumerState, ConsumerStatus};
 use worker::Worker;

@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::{Broker, Namespace, Render};
+use crate::{Broker, Namespace, Render, StreamLimits};
 pub use lag::oldest_unpublished;
 use lease::{Candidacy, Lease};
 use publishing::Publishing;
@@ -52,6 +52,8 @@ pub struct PublisherConfig {
     pub namespace: Namespace,
     /// How many servers keep the stream, if this publisher is the one who creates it.
     pub replicas: NonZeroUsize,
+    /// How much the stream holds.
+    pub limits: StreamLimits,
     /// How many messages are published in a second at most, so that whoever reads the stream is not
     /// overrun after an outage; as many as the broker takes if there is none.
     pub max_messages_per_second: Option<NonZeroU32>,
@@ -61,8 +63,13 @@ impl PublisherConfig {
     /// On `broker` in `namespace`, with one replica, as fast as the broker takes it.
     #[must_use]
     pub const fn new(broker: Broker, namespace: Namespace) -> Self {
-        let replicas = NonZeroUsize::MIN;
-        Self { broker, namespace, replicas, max_messages_per_second: None }
+        Self {
+            broker,
+            namespace,
+            replicas: NonZeroUsize::MIN,
+            limits: StreamLimits::NONE,
+            max_messages_per_second: None,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! One struct per concern, with its defaults.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use application::MessageLimit;
 use eventstore::KeyEncryptionKeys;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,14 @@ pub struct Nats {
     pub namespace: String,
     /// Copies of the stream in a cluster.
     pub replicas: NonZeroUsize,
+    /// Most bytes of the stream; as many as there is room for if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<NonZeroU64>,
+    /// How long the stream keeps a message; for ever if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_hours: Option<NonZeroU32>,
+    /// Most bytes of a message with its headers: what the contract promises.
+    pub max_message_bytes: NonZeroU32,
 }
 
 impl Nats {
@@ -70,6 +79,27 @@ impl Nats {
             bail!("no message broker is set: set NATS_URL, or start everything with `annals dev`");
         };
         url.expose_secret().parse().context("`nats.url` cannot be read")
+    }
+
+    /// Where and how is published.
+    ///
+    /// # Errors
+    /// As [`Nats::broker`] and [`Nats::namespace`].
+    pub fn publisher(&self) -> anyhow::Result<relay::PublisherConfig> {
+        let max_age = self.max_age_hours.map(|hours| Duration::from_hours(hours.get().into()));
+        let limits = relay::StreamLimits {
+            max_bytes: self.max_bytes,
+            max_age,
+            max_message_bytes: Some(self.max_message_bytes),
+        };
+        let config = relay::PublisherConfig::new(self.broker()?, self.namespace()?);
+        Ok(relay::PublisherConfig { replicas: self.replicas, limits, ..config })
+    }
+
+    /// How large a public message may be.
+    pub fn message_limit(&self) -> MessageLimit {
+        let bytes = usize::try_from(self.max_message_bytes.get()).unwrap_or(usize::MAX);
+        MessageLimit::of_message_bytes(bytes)
     }
 
     /// The namespace, checked.

@@ -13,3 +13,4 @@ mod dev;
 mod documents;
 mod flow;
 mod personal;
+mod relay;

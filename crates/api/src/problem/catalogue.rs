@@ -74,6 +74,10 @@ catalogue! {
     BodyTooLarge PAYLOAD_TOO_LARGE "body-too-large",
         "The body is too large",
         "Send less at a time.";
+    /// What the public would be told is larger than the broker takes.
+    MessageTooLarge PAYLOAD_TOO_LARGE "message-too-large",
+        "What would be told of this is too large",
+        "Ask for less at a time, for example fewer lines.";
     /// The request is for another host.
     Misdirected MISDIRECTED_REQUEST "misdirected-request",
         "The request is for another host",

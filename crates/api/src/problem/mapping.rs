@@ -1,7 +1,7 @@
 //! Which problem each error of the inner crates is, in one place.
 
-use application::CommandError;
 use application::audit::AuditError;
+use application::{CommandError, MessageTooLarge};
 use domain::{Rejection, catalog, inventory, ordering};
 use eventstore::aggregate::LoadError;
 use eventstore::{AppendError, KeyringError};
@@ -23,6 +23,9 @@ impl From<CommandError> for Problem {
             }
             CommandError::Seal(KeyringError::Erased { .. }) => {
                 Self::new(Code::Rejected, "The personal data of this subject is erased.")
+            }
+            CommandError::Encode(ref source) if source.is::<MessageTooLarge>() => {
+                Self::new(Code::MessageTooLarge, format!("{source}. Nothing was changed."))
             }
             CommandError::Load(_) | CommandError::Encode(_) | CommandError::Seal(_) => {
                 internal().because(error)

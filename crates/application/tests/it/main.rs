@@ -6,6 +6,7 @@ mod support;
 
 mod catalog;
 mod idempotence;
+mod message_limit;
 mod ordering;
 mod oversell;
 mod policies;

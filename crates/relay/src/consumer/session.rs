@@ -17,11 +17,11 @@ use async_nats::jetstream::stream::Stream;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 
+use super::ConsumerConfig;
 use super::delivery::{Delivery, Origin, Reply};
 use super::in_hand::InHand;
-use super::{ConsumerConfig, Start};
 use crate::broker::{ANSWER, Connection, chain};
-use crate::{Broker, IncomingMessage, Namespace};
+use crate::{Broker, IncomingMessage, Namespace, declared};
 
 /// How long one request for messages stays open.
 const PULL: Duration = Duration::from_secs(30);
@@ -66,17 +66,18 @@ impl Session {
             .get_stream(&stream_name)
             .await
             .map_err(|error| interrupted(&format!("stream {stream_name}"), &error))?;
-        let consumer = match stream.consumer_info(&config.name).await {
-            Ok(_) => stream
-                .get_consumer(&config.name)
-                .await
-                .map_err(|error| interrupted("look for the durable consumer", &*error))?,
-            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => stream
-                .create_consumer(declared(config))
-                .await
-                .map_err(|error| interrupted("make the durable consumer", &error))?,
+        match stream.consumer_info(&config.name).await {
+            Ok(info) => warn_of_drift(config, &info),
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {
+                let made = stream.create_consumer(declared::consumer(config)).await;
+                made.map_err(|error| interrupted("make the durable consumer", &error))?;
+            }
             Err(error) => return Err(interrupted("look for the durable consumer", &error)),
-        };
+        }
+        let consumer = stream
+            .get_consumer(&config.name)
+            .await
+            .map_err(|error| interrupted("look for the durable consumer", &*error))?;
         let made = format!("{stream_name} {}", stream.cached_info().created);
         Ok(Self { connection, stream, consumer, made })
     }
@@ -102,7 +103,7 @@ impl Session {
     /// The messages that were given out, from the first one on that was not acknowledged.
     pub(super) async fn given_out(&self, info: &Info) -> Result<GivenOut, Interrupted> {
         // Under one name, so that nobody needs the right to make consumers of any name.
-        let name = format!("{}-catch-up", info.name);
+        let name = catch_up_name(&info.name);
         if let Err(error) = self.stream.delete_consumer(&name).await {
             tracing::debug!(error = %error, "nobody was catching up");
         }
@@ -141,6 +142,11 @@ impl Session {
     pub(super) fn acknowledger(&self) -> Acknowledger {
         Acknowledger { client: self.connection.client.clone() }
     }
+}
+
+/// The short-lived consumer with which a copy of `consumer` reads what was given out before.
+pub(crate) fn catch_up_name(consumer: &str) -> String {
+    format!("{consumer}-catch-up")
 }
 
 /// A reading of messages that were given out.
@@ -230,19 +236,12 @@ pub(super) fn info_of(message: &Message) -> Result<Told, Interrupted> {
     })
 }
 
-/// The durable consumer that `config` asks for.
-pub(crate) fn declared(config: &ConsumerConfig) -> Config {
-    let subjects = config.subjects.iter().map(|subject| config.namespace.subject(subject));
-    Config {
-        durable_name: Some(config.name.clone()),
-        deliver_policy: match config.start {
-            Start::First => DeliverPolicy::All,
-            Start::New => DeliverPolicy::New,
-        },
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: config.ack_wait,
-        max_ack_pending: config.in_flight.get().into(),
-        filter_subjects: subjects.collect(),
-        ..Config::default()
+/// An operator may have reasons; what differs is said, not changed.
+fn warn_of_drift(config: &ConsumerConfig, found: &Info) {
+    for difference in declared::consumer_differences(&found.config, &declared::consumer(config)) {
+        tracing::warn!(
+            consumer.name = %config.name, %difference,
+            "the durable consumer is not as declared, and is left as it is: see `annals relay plan`"
+        );
     }
 }

@@ -33,7 +33,7 @@ async fn the_name_and_password_of_the_url_are_used() {
 async fn the_permissions_that_are_shipped_are_enough() {
     let mut nats = Nats::start_ephemeral().unwrap();
     let host = nats.url().trim_start_matches("nats://").to_owned();
-    let passwords: String = ["RELAY", "WORKER", "SHOP"]
+    let passwords: String = ["RELAY", "OPERATOR", "WORKER", "SHOP"]
         .map(|role| format!("NATS_{role}_PASSWORD: \"secret of {role}\"\n"))
         .concat();
     let shipped = include_str!("../../../../deploy/nats-permissions.conf");
@@ -47,6 +47,18 @@ async fn the_permissions_that_are_shipped_are_enough() {
     let mut publisher = world.publisher();
     world.append(40).await;
     publisher.reaches("the last", |state| state.position.get() == 39).await;
+    let mut watch = world.watch(&publisher);
+    watch.reaches("a look", |proof| proof.looks > 0).await;
+    world.append(40).await;
+    watch.reaches("the proof", |proof| proof.verified.get() == 79).await;
+    watch.stop().await;
+
+    world.url = as_user("operator", "OPERATOR");
+    assert!(world.declared().plan().await.unwrap().has_drift(), "the consumer is missing");
+    assert_eq!(world.verified(relay::verify::Range::default()).await.difference, None);
+    let mut request = world.request();
+    request.subject = relay::replay::Subject::new("replay.shop", &world.namespace).unwrap();
+    assert_eq!(world.replay(&request).await.unwrap().count, 40);
     world.url = as_user("worker", "WORKER");
     let inventory = |config: &mut relay::ConsumerConfig| {
         config.name = "inventory".to_owned();
@@ -78,5 +90,5 @@ async fn the_permissions_that_are_shipped_are_enough() {
     let refused = shop.request(format!("annals.{SUBJECT}"), "{}".into()).await;
     assert!(refused.is_err(), "nothing answers what may not be published");
     publisher.stop().await;
-    assert_eq!(world.store.head().await.unwrap().get(), 80);
+    assert_eq!(world.store.head().await.unwrap().get(), 120);
 }

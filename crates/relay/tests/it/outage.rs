@@ -1,5 +1,6 @@
 //! The broker goes away, for a while or with what it held.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
@@ -141,4 +142,44 @@ async fn a_stream_that_lost_its_end_gets_it_again() {
     }
     world.complete().await;
     publisher.stop().await;
+}
+
+/// The store of the broker is put back as it was an hour ago, which is older than what is known of
+/// it in the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_restored_from_an_older_backup_gets_the_rest_again() {
+    let mut nats = Nats::start_ephemeral().unwrap();
+    let world = World::on(&nats).await;
+    world.append(60).await;
+    let mut publisher = world.publisher();
+    world.complete().await;
+    publisher.publishes().await;
+    nats.halt().unwrap();
+    let backup = nats.store().with_extension("backup");
+    copy(&nats.store(), &backup);
+    nats.restart().unwrap();
+    world.append(60).await;
+    world.complete().await;
+
+    nats.halt().unwrap();
+    std::fs::remove_dir_all(nats.store()).unwrap();
+    copy(&backup, &nats.store());
+    world.append(60).await; // meanwhile
+    nats.restart().unwrap();
+    world.complete().await;
+    publisher.stop().await;
+}
+
+/// Copies a directory with all there is in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in from.read_dir().unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! One test's log, broker and namespace, and what is asked of all of them.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
+use async_nats::{Client, ConnectError};
 use eventstore::{
     Append, CommandId, Cursor, EventStore, EventType, ExpectedVersion, Filter, Fingerprint, LogId,
     Metadata, NewEvent, Position, RecordedEvent, StreamId, Wakeup,
@@ -15,7 +17,7 @@ use relay::{
     Namespace, Publisher, PublisherConfig, RelayState, RelayStatus, Render, RenderError, Rendered,
 };
 use sqlx::{AssertSqlSafe, PgPool};
-use testkit::{Nats, TestBroker, TestDatabase, eventually};
+use testkit::{Nats, NatsCluster, TestBroker, TestDatabase, eventually};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,8 @@ pub(crate) struct World {
     pub(crate) namespace: Namespace,
     ids: AtomicU64,
     small_outbox: bool,
+    /// How many servers keep the stream.
+    replicas: NonZeroUsize,
 }
 
 impl World {
@@ -42,6 +46,12 @@ impl World {
 
     pub(crate) async fn on(nats: &Nats) -> Self {
         Self::at(TestBroker::on(nats)).await
+    }
+
+    /// A log whose stream is kept by all servers of `cluster`.
+    pub(crate) async fn on_cluster(cluster: &NatsCluster) -> Self {
+        let world = Self::at(TestBroker::on_cluster(cluster)).await;
+        Self { replicas: NonZeroUsize::new(3).unwrap(), ..world }
     }
 
     /// A log whose outbox has partitions of 1,000 positions.
@@ -67,7 +77,15 @@ impl World {
         let store = EventStore::open(database.pool()).await.unwrap();
         let namespace = broker.namespace.parse().unwrap();
         let ids = AtomicU64::new(1);
-        Self { database, store, url: broker.url, namespace, ids, small_outbox: false }
+        Self {
+            database,
+            store,
+            url: broker.url,
+            namespace,
+            ids,
+            small_outbox: false,
+            replicas: NonZeroUsize::MIN,
+        }
     }
 
     pub(crate) fn pool(&self) -> PgPool {
@@ -147,15 +165,21 @@ impl World {
 
     /// Starts a publisher with another contract.
     pub(crate) fn publisher_of(&self, render: impl Render) -> Running<RelayState> {
-        let config = PublisherConfig::new(self.url.parse().unwrap(), self.namespace.clone());
+        let mut config = PublisherConfig::new(self.url.parse().unwrap(), self.namespace.clone());
+        config.replicas = self.replicas;
         let wakeup = Wakeup::listen(self.pool());
         let publisher = Publisher::new(self.store.clone(), wakeup, config, render);
         let state = publisher.state();
         Running::start(state, |stop| publisher.run(stop))
     }
 
+    async fn connect(&self) -> Result<Client, ConnectError> {
+        let servers: Vec<&str> = self.url.split(',').collect();
+        async_nats::connect(servers).await
+    }
+
     pub(crate) async fn context(&self) -> Context {
-        jetstream::new(async_nats::connect(&self.url).await.unwrap())
+        jetstream::new(self.connect().await.unwrap())
     }
 
     pub(crate) async fn stream(&self) -> Stream {
@@ -178,9 +202,8 @@ impl World {
         let last = u64::try_from(public.len()).unwrap();
         let cursor = format!("relay:{}", self.namespace.stream_name());
         eventually(LIMIT, "what is public to be in the stream", || async {
-            let context =
-                async_nats::connect(&self.url).await.map_err(|error| error.to_string())?;
-            let stream = jetstream::new(context).get_stream(self.namespace.stream_name()).await;
+            let client = self.connect().await.map_err(|error| error.to_string())?;
+            let stream = jetstream::new(client).get_stream(self.namespace.stream_name()).await;
             let sequence =
                 stream.map_err(|error| error.to_string())?.cached_info().state.last_sequence;
             let reached = Cursor::peek(self.store.pool(), &cursor)
