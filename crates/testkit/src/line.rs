@@ -1,8 +1,9 @@
-//! A line to a server that can be cut and can fall silent.
+//! A line to a server that can be cut, can be slow and can fall silent.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +25,8 @@ struct State {
     /// How many bytes the line still carries from the server before it cuts everything; `u64::MAX`
     /// for no end.
     allowance: AtomicU64,
+    /// How long whatever comes from the server is kept back.
+    delay_ms: AtomicU64,
 }
 
 impl Line {
@@ -38,6 +41,7 @@ impl Line {
             silenced: watch::Sender::new(0),
             cut: watch::Sender::new(0),
             allowance: AtomicU64::new(u64::MAX),
+            delay_ms: AtomicU64::new(0),
         });
         let server = (host.to_owned(), port);
         let shared = Arc::clone(&state);
@@ -70,6 +74,13 @@ impl Line {
         self.state.cut.send_modify(|times| *times += 1);
     }
 
+    /// What comes from the server is kept back for `delay` from now on, each time that something
+    /// comes; what goes to it is not.
+    pub fn delay(&self, delay: Duration) {
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.state.delay_ms.store(delay_ms, Ordering::SeqCst);
+    }
+
     /// Ends every connection once `bytes` more have come from the server, in the middle of a
     /// message if it must be; those opened later are as before.
     pub fn cut_after(&self, bytes: u64) {
@@ -86,6 +97,10 @@ async fn carry(near: TcpStream, server: (String, u16), state: Arc<State>) {
     let downwards = async {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from_far.read(&mut buffer).await {
+            let delay_ms = state.delay_ms.load(Ordering::SeqCst);
+            if delay_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+            }
             let spent = |left: u64| {
                 let length = u64::try_from(length).unwrap_or(u64::MAX);
                 Some(if left == u64::MAX { left } else { left.saturating_sub(length) })
