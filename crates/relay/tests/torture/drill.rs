@@ -10,7 +10,7 @@ use eventstore::EventStore;
 use eventstore::cursor::LEASE;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use relay::dead_letters;
+use relay::dead_letters::{self, State};
 use sqlx::PgPool;
 use testkit::{Postgres, Program, TestDatabase};
 use tokio::time::{Instant, sleep};
@@ -278,12 +278,12 @@ impl Drill {
 
     /// What is broken up to now is mended, and all dead letters are tried again.
     async fn redrive(&mut self) {
+        self.note("redrive");
         let redrive = async {
             let head = self.store.head().await?;
             effects::mend(&self.pool, head.get()).await?;
             dead_letters::retry_all(&self.pool, None, "drill").await
         };
-        self.note("redrive");
         // The operator, too, finds the database away.
         self.retried += redrive.await.unwrap_or_default();
     }
@@ -294,9 +294,8 @@ impl Drill {
         let mut last = None;
         let mut moved = Instant::now();
         loop {
-            if let Ok(()) = effects::mend(&self.pool, i64::MAX).await {
-                let retried = dead_letters::retry_all(&self.pool, None, "drill").await;
-                self.retried += retried.unwrap_or_default();
+            if let Ok(retried) = self.redrive_all().await {
+                self.retried += retried;
             }
             let reached = effects::reached(&self.pool).await.ok();
             let is_settled = reached.is_some_and(|reached| {
@@ -315,6 +314,16 @@ impl Drill {
             }
             sleep(10 * POLL).await;
         }
+    }
+
+    /// Mends everything, and has dead letters tried again as long as there are any.
+    async fn redrive_all(&self) -> Result<usize, sqlx::Error> {
+        effects::mend(&self.pool, i64::MAX).await?;
+        let letters = dead_letters::count(&self.pool).await?;
+        if letters.iter().any(|(_, state, _)| *state == State::Dead) {
+            return dead_letters::retry_all(&self.pool, None, "drill").await;
+        }
+        Ok(0)
     }
 
     /// Whether the broker has nothing left for the consumers.
