@@ -5,7 +5,7 @@
 //! - A test that wants a database or a stream: [`TestDatabase::create`] and
 //!   [`TestBroker::shared`], on servers that all tests of the process share.
 //! - A test that kills, freezes or restarts a server: [`Postgres::start_ephemeral`] and
-//!   [`Nats::start_ephemeral`].
+//!   [`Nats::start_ephemeral`]; three that are one cluster: [`NatsCluster::start_ephemeral`].
 //! - A test that lets a program in Python have a look, or one of npm: [`Python::with`],
 //!   [`Node::with`].
 //! - A test that cuts a connection, slows it down or lets it fall silent: [`Line`].
@@ -68,7 +68,7 @@ pub use error::Error;
 pub use eventually::eventually;
 pub use line::Line;
 pub use namespace::TestBroker;
-pub use nats::Nats;
+pub use nats::{Nats, NatsCluster};
 pub use node::Node;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;

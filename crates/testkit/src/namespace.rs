@@ -4,7 +4,7 @@
 //! different namespaces do not see each other's messages.
 
 use crate::shared::nats_url;
-use crate::{Nats, random};
+use crate::{Nats, NatsCluster, random};
 
 /// A nats-server, and a namespace on it that no other test uses.
 #[derive(Clone, Debug)]
@@ -30,6 +30,12 @@ impl TestBroker {
     #[must_use]
     pub fn on(nats: &Nats) -> Self {
         Self::at(nats.url())
+    }
+
+    /// A namespace on a cluster of the test's own.
+    #[must_use]
+    pub fn on_cluster(cluster: &NatsCluster) -> Self {
+        Self::at(cluster.url())
     }
 
     fn at(url: String) -> Self {

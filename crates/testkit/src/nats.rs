@@ -3,6 +3,7 @@
 //! It listens on 127.0.0.1 only and lets everyone in there, as a developer's tools expect.
 //! Its store is under the caller's directory and survives restarts and kill -9.
 
+mod cluster;
 mod locate;
 mod wheel;
 
@@ -22,6 +23,8 @@ use crate::lifeline::{Lifeline, Service};
 use crate::lookup::Search;
 use crate::port::{self, Wanted};
 use crate::random;
+pub use cluster::NatsCluster;
+use cluster::Member;
 
 /// After a crash the store is checked before the server listens.
 const READY_LIMIT: Duration = Duration::from_mins(1);
@@ -45,6 +48,8 @@ pub struct Nats {
     port: u16,
     /// A line of the configuration: who may connect, if not everybody.
     authorization: Option<String>,
+    /// Its part in a cluster, if it has one.
+    member: Option<Member>,
     lifeline: Option<Lifeline>,
     instance: Option<Instance>,
 }
@@ -72,6 +77,10 @@ impl Nats {
 
     /// Starts a server on the store of its last run.
     pub(crate) fn start(site: &Site<'_>) -> Result<Self, Error> {
+        Self::start_as(site, None)
+    }
+
+    fn start_as(site: &Site<'_>, member: Option<Member>) -> Result<Self, Error> {
         let program = locate::locate(&Search::path(), site.bin, site.report)?;
         fs::create_dir_all(site.home).doing("create directory", site.home)?;
         let home = site.home.canonicalize().doing("find", site.home)?;
@@ -84,6 +93,7 @@ impl Nats {
             log: site.log.clone(),
             port: 0,
             authorization: None,
+            member,
             lifeline: None,
             instance: None,
         };
@@ -201,7 +211,11 @@ impl Nats {
 
     fn try_launch(&self, port: u16) -> Result<Lifeline, Error> {
         // Known to nobody else, so the answer on the port tells whether the server is ours.
-        let server_name = format!("annals-{}", random::characters(12)?);
+        let server_name = match &self.member {
+            None => format!("annals-{}", random::characters(12)?),
+            // Its peers know it by its name, for ever.
+            Some(member) => member.name().to_owned(),
+        };
         let path = config_file(&self.home);
         let config = format!(
             "# Written at every start of the private server.\n\
@@ -209,7 +223,8 @@ impl Nats {
              listen: \"127.0.0.1:{port}\"\n\
              pid_file: {pid_file}\n\
              jetstream {{ store_dir: {store} }}\n\
-             {authorization}",
+             {authorization}{cluster}",
+            cluster = self.member.as_ref().map(Member::config).unwrap_or_default(),
             authorization = self.authorization.as_deref().unwrap_or_default(),
             pid_file = quoted(&pid_file(&self.home).to_string_lossy()),
             store = quoted(&self.store().to_string_lossy()),

@@ -56,13 +56,13 @@ pub(crate) struct Drill {
 }
 
 impl Drill {
-    /// Starts everything.
-    pub(crate) async fn start(seed: u64) -> Self {
+    /// Starts everything, with a broker of one server or of three.
+    pub(crate) async fn start(seed: u64, is_cluster: bool) -> Self {
         let postgres = Postgres::start_ephemeral().unwrap();
         let database = TestDatabase::create_on(&postgres, &MIGRATOR).await;
         let store = crate::open(database.url()).await;
         effects::prepare(store.pool()).await;
-        let broker = Broker::start().await;
+        let broker = Broker::start(is_cluster).await;
         let folder = format!("torture-{}", std::process::id());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
         std::fs::create_dir_all(&folder).unwrap();
@@ -162,10 +162,10 @@ impl Drill {
                 self.consumers[killed].restart().unwrap();
             }
             Fault::KillBroker => {
-                let killed = self.random.random_range(0..self.broker.len());
-                self.broker.kill9(killed);
+                let killed = self.some_node().await;
+                self.broker.node(killed).kill9();
                 self.pause(0..300).await;
-                self.broker.restart(killed);
+                self.broker.node(killed).restart().expect("the server comes back");
             }
             Fault::KillDatabase => {
                 self.postgres.kill9();
@@ -185,10 +185,11 @@ impl Drill {
                 self.consumers[frozen].resume();
             }
             Fault::FreezeBroker => {
-                let frozen = self.random.random_range(0..self.broker.len());
-                self.broker.pause(frozen);
-                self.pause(100..1_000).await;
-                self.broker.resume(frozen);
+                let frozen = self.some_node().await;
+                self.broker.node(frozen).pause();
+                // Of three, the others elect another leader within some seconds.
+                self.pause(100..if self.broker.len() > 1 { 8_000 } else { 1_000 }).await;
+                self.broker.node(frozen).resume();
             }
             Fault::FreezeDatabase => {
                 self.postgres.pause();
@@ -202,15 +203,27 @@ impl Drill {
                 sleep(LEASE + Duration::from_millis(700)).await;
                 self.consumers[frozen].resume();
             }
-            Fault::CutLines => self.broker.lines().for_each(testkit::Line::cut),
+            Fault::CutLines => self.broker.lines().iter().for_each(testkit::Line::cut),
             Fault::SlowLines => {
                 let delay = Duration::from_millis(self.random.random_range(5..150));
-                self.broker.lines().for_each(|line| line.delay(delay));
+                self.broker.lines().iter().for_each(|line| line.delay(delay));
                 self.pause(300..1_500).await;
-                self.broker.lines().for_each(|line| line.delay(Duration::ZERO));
+                self.broker.lines().iter().for_each(|line| line.delay(Duration::ZERO));
             }
-            Fault::SilentLines => self.broker.lines().for_each(testkit::Line::fall_silent),
+            Fault::SilentLines => self.broker.lines().iter().for_each(testkit::Line::fall_silent),
         }
+    }
+
+    /// One of the broker's servers; of three, every other time, the one that leads the stream.
+    async fn some_node(&mut self) -> usize {
+        let any = self.random.random_range(0..self.broker.len());
+        if self.broker.len() == 1 || self.random.random_ratio(1, 2) {
+            return any;
+        }
+        let stream = self.stream().await.ok();
+        let leader =
+            stream.and_then(|stream| stream.cached_info().cluster.as_ref()?.leader.clone());
+        leader.and_then(|leader| self.broker.number(&leader)).unwrap_or(any)
     }
 
     /// Some time in which a process is frozen and, perhaps, something else happens.

@@ -3,8 +3,10 @@
 //! writers append, messages fail and are redriven, and a subscriber in Python writes down what it gets.
 //!
 //! `cargo test` runs it for some seconds, `make torture` for longer:
-//! `cargo test --package relay --test torture -- --seconds 600 --seed 7`. The seed decides what is
-//! appended, what fails and what is killed when; what the machine makes of it is its own.
+//! `cargo test --package relay --test torture -- --seconds 600 --seed 7`, of which one half is on a
+//! broker of one server and the other on a cluster of three (`--servers 1` or `3` leaves the other
+//! half out). The seed decides what is appended, what fails and what is killed when; what the
+//! machine makes of it is its own.
 //!
 //! What must hold (laws 5, 6 and 8) when all of it is over and everything runs again: the stream
 //! holds what the outbox says, each message once and in the order of the log; the subscriber has
@@ -50,10 +52,20 @@ async fn main() -> ExitCode {
         arguments.get(at + 1)?.parse::<u64>().ok()
     };
     let seed = value("--seed").unwrap_or_else(rand::random);
-    let time = Duration::from_secs(value("--seconds").unwrap_or(12));
-    println!("fault drill of the relay for {} s, again with: --seed {seed}", time.as_secs());
-    let told = Drill::start(seed).await.run(time).await;
-    println!("{told}");
+    let time = Duration::from_secs(value("--seconds").unwrap_or(14)) / 2;
+    let servers: &[u64] = match value("--servers") {
+        Some(1) => &[1],
+        Some(_) => &[3],
+        None => &[1, 3],
+    };
+    for servers in servers {
+        println!(
+            "fault drill of the relay for {} s, broker of {servers}, again with: --seed {seed}",
+            time.as_secs(),
+        );
+        let told = Drill::start(seed, *servers > 1).await.run(time).await;
+        println!("{told}");
+    }
     ExitCode::SUCCESS
 }
 
