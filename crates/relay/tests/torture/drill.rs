@@ -377,7 +377,8 @@ impl Drill {
             "SELECT coalesce(string_agg(row_to_json(t)::text, E'\\n'), '') FROM relay.consumers AS t",
             "SELECT coalesce(string_agg(row_to_json(t)::text, E'\\n'), '') FROM relay.interrupted AS t",
             "SELECT coalesce(string_agg(row_to_json(t)::text, E'\\n'), '')
-             FROM (SELECT pid, state, wait_event, left(query, 100) AS query FROM pg_stat_activity
+             FROM (SELECT pid, state, wait_event, pg_blocking_pids(pid) AS behind, now() - xact_start AS since,
+                          left(query, 100) AS query FROM pg_stat_activity
                    WHERE state <> 'idle') AS t",
         ] {
             let rows: Result<String, _> = sqlx::query_scalar(table).fetch_one(&self.pool).await;
