@@ -10,7 +10,7 @@ use crate::lifeline::{Lifeline, Service, log_tail};
 /// process ends, even if it is frozen then.
 #[derive(Debug)]
 pub struct Program {
-    program: PathBuf,
+    path: PathBuf,
     arguments: Vec<OsString>,
     log: PathBuf,
     lifeline: Option<Lifeline>,
@@ -27,7 +27,7 @@ impl Program {
         log: &Path,
     ) -> Result<Self, Error> {
         let mut started = Self {
-            program: program.to_owned(),
+            path: program.to_owned(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             log: log.to_owned(),
             lifeline: None,
@@ -44,7 +44,7 @@ impl Program {
         self.kill9();
         self.lifeline = Some(Lifeline::spawn(Service {
             name: "program",
-            program: &self.program,
+            program: &self.path,
             arguments: self.arguments.clone(),
             stop_signal: "TERM",
             account: None,

@@ -12,7 +12,7 @@ pub(crate) struct Broker {
 }
 
 enum Servers {
-    One(Nats),
+    One(Box<Nats>),
     Three(NatsCluster),
 }
 
@@ -22,7 +22,7 @@ impl Broker {
         let servers = if is_cluster {
             Servers::Three(NatsCluster::start_ephemeral().unwrap())
         } else {
-            Servers::One(Nats::start_ephemeral().unwrap())
+            Servers::One(Box::new(Nats::start_ephemeral().unwrap()))
         };
         let nodes = if is_cluster { 3 } else { 1 };
         let mut broker = Self { servers, lines: Vec::new(), direct_urls: Vec::new() };

@@ -1,13 +1,15 @@
 //! The course of a drill: faults, with work done in between, and then the end, at which everything
 //! must come to rest.
 
+mod failure;
+mod inflict;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::jetstream;
 use async_nats::jetstream::stream::Stream;
 use eventstore::EventStore;
-use eventstore::cursor::LEASE;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use relay::dead_letters::{self, State};
@@ -19,7 +21,7 @@ use crate::MIGRATOR;
 use crate::audit::{self, Audit};
 use crate::broker::Broker;
 use crate::effects::{self, CONSUMERS, Reached};
-use crate::faults::{Bag, Fault};
+use crate::faults::Bag;
 use crate::roles::{self, Settings};
 use crate::subscriber::Subscriber;
 use crate::writers::Writers;
@@ -141,131 +143,7 @@ impl Drill {
 
     fn note(&mut self, what: &str) {
         let line = format!("{:7.2} s: {what}", self.begun.elapsed().as_secs_f64());
-        eprintln!("{line}");
         self.history.push(line);
-    }
-
-    async fn inflict(&mut self, fault: Fault) {
-        self.bag.count(fault);
-        self.note(&format!("{fault:?}"));
-        match fault {
-            Fault::KillRelay => {
-                let killed = self.random.random_range(0..2);
-                self.relays[killed].kill9();
-                self.pause(0..300).await;
-                self.relays[killed].restart().unwrap();
-            }
-            Fault::KillConsumers => {
-                let killed = self.random.random_range(0..2);
-                self.consumers[killed].kill9();
-                self.pause(0..300).await;
-                self.consumers[killed].restart().unwrap();
-            }
-            Fault::KillBroker => {
-                let killed = self.some_node().await;
-                self.broker.node(killed).kill9();
-                self.pause(0..300).await;
-                self.broker.node(killed).restart().expect("the server comes back");
-            }
-            Fault::KillDatabase => {
-                self.postgres.kill9();
-                self.pause(0..300).await;
-                self.postgres.restart().expect("the server comes back");
-            }
-            Fault::FreezeRelay => {
-                let frozen = self.random.random_range(0..2);
-                self.relays[frozen].pause();
-                self.meanwhile().await;
-                self.relays[frozen].resume();
-            }
-            Fault::FreezeConsumers => {
-                let frozen = self.random.random_range(0..2);
-                self.consumers[frozen].pause();
-                self.meanwhile().await;
-                self.consumers[frozen].resume();
-            }
-            Fault::FreezeBroker => {
-                let frozen = self.some_node().await;
-                self.broker.node(frozen).pause();
-                // Of three, the others elect another leader within some seconds.
-                self.pause(100..if self.broker.len() > 1 { 8_000 } else { 1_000 }).await;
-                self.broker.node(frozen).resume();
-            }
-            Fault::FreezeDatabase => {
-                self.postgres.pause();
-                self.pause(100..1_000).await;
-                self.postgres.resume();
-            }
-            Fault::FreezeLeader => self.freeze_leader().await,
-            Fault::FreezeOwner => {
-                let frozen = self.random.random_range(0..2);
-                self.consumers[frozen].pause();
-                sleep(LEASE + Duration::from_millis(700)).await;
-                self.consumers[frozen].resume();
-            }
-            Fault::CutLines => self.broker.lines().iter().for_each(testkit::Line::cut),
-            Fault::SlowLines => {
-                let delay = Duration::from_millis(self.random.random_range(5..150));
-                self.broker.lines().iter().for_each(|line| line.delay(delay));
-                self.pause(300..1_500).await;
-                self.broker.lines().iter().for_each(|line| line.delay(Duration::ZERO));
-            }
-            Fault::SilentLines => self.broker.lines().iter().for_each(testkit::Line::fall_silent),
-        }
-    }
-
-    /// One of the broker's servers; of three, every other time, the one that leads the stream.
-    async fn some_node(&mut self) -> usize {
-        let any = self.random.random_range(0..self.broker.len());
-        if self.broker.len() == 1 || self.random.random_ratio(1, 2) {
-            return any;
-        }
-        let stream = self.stream().await.ok();
-        let leader =
-            stream.and_then(|stream| stream.cached_info().cluster.as_ref()?.leader.clone());
-        leader.and_then(|leader| self.broker.number(&leader)).unwrap_or(any)
-    }
-
-    /// Some time in which a process is frozen and, perhaps, something else happens.
-    async fn meanwhile(&mut self) {
-        self.pause(50..500).await;
-        match self.random.random_range(0..6) {
-            0 => Box::pin(self.inflict(Fault::KillBroker)).await,
-            1 => Box::pin(self.inflict(Fault::KillDatabase)).await,
-            2 => Box::pin(self.inflict(Fault::CutLines)).await,
-            _ => {}
-        }
-        self.pause(50..500).await;
-    }
-
-    /// Freezes the relay that leads until the other one leads and publishes, and some time more.
-    async fn freeze_leader(&mut self) {
-        let epoch = |relay: &Program| {
-            let said = relay.said();
-            let leads = said.lines().last()?.strip_prefix("leads ")?;
-            leads.split(' ').next()?.parse::<i64>().ok()
-        };
-        let leader = testkit::eventually(STANDSTILL, "a relay that leads", async || {
-            let leader = (0..2).max_by_key(|&relay| epoch(&self.relays[relay]));
-            leader.filter(|&relay| epoch(&self.relays[relay]).is_some()).ok_or("none")
-        })
-        .await;
-        let before = epoch(&self.relays[leader]);
-        self.relays[leader].pause();
-        let frozen = Instant::now();
-        while epoch(&self.relays[1 - leader]) <= before {
-            if frozen.elapsed() > STANDSTILL {
-                self.fail("no relay goes on when the leading one is frozen").await;
-            }
-            sleep(POLL).await;
-        }
-        self.pause(0..1_000).await;
-        self.relays[leader].resume();
-    }
-
-    async fn pause(&mut self, range_ms: std::ops::Range<u64>) {
-        let pause = Duration::from_millis(self.random.random_range(range_ms));
-        sleep(pause).await;
     }
 
     /// Waits until each consumer is done with, or has put aside, so many `messages` more.
@@ -356,44 +234,5 @@ impl Drill {
         let client = async_nats::connect(urls).await.map_err(|error| error.to_string())?;
         let stream = jetstream::new(client).get_stream(STREAM).await;
         stream.map_err(|error| error.to_string())
-    }
-
-    /// Says what was seen last, and ends.
-    async fn fail(&self, what: &str) -> ! {
-        let mut seen = format!("{what}; again with: --seed {}\n", self.seed);
-        let mut add = |name: &str, text: String| seen.push_str(&format!("--- {name}\n{text}\n"));
-        for (role, programs) in [("relay", &self.relays), ("consumers", &self.consumers)] {
-            for (number, program) in (1..).zip(programs) {
-                let said = program.said();
-                let tail: Vec<&str> = said.lines().rev().take(6).collect();
-                add(&format!("{role} {number}, last line first"), tail.join("\n"));
-            }
-        }
-        add("what was done", self.history.join("\n"));
-        add("reached", format!("{:?}", effects::reached(&self.pool).await));
-        add("dead letters", format!("{:?}", dead_letters::count(&self.pool).await));
-        for table in [
-            "SELECT coalesce(string_agg(row_to_json(t)::text, E'\\n'), '') FROM eventstore.cursors AS t",
-            "SELECT coalesce(string_agg(row_to_json(t)::text, E'\\n'), '') FROM relay.consumers AS t",
-            "SELECT coalesce(string_agg(row_to_json(t)::text, E'\\n'), '') FROM relay.interrupted AS t",
-            "SELECT coalesce(string_agg(row_to_json(t)::text, E'\\n'), '')
-             FROM (SELECT pid, state, wait_event, pg_blocking_pids(pid) AS behind, now() - xact_start AS since,
-                          left(query, 100) AS query FROM pg_stat_activity
-                   WHERE state <> 'idle') AS t",
-        ] {
-            let rows: Result<String, _> = sqlx::query_scalar(table).fetch_one(&self.pool).await;
-            add("table", rows.unwrap_or_else(|error| error.to_string()));
-        }
-        match self.stream().await {
-            Ok(stream) => {
-                add("stream", format!("{:?}", stream.cached_info().state));
-                for (name, _) in CONSUMERS {
-                    add(name, format!("{:?}", stream.consumer_info(name).await));
-                }
-            }
-            Err(error) => add("stream", error),
-        }
-        add("subscriber has", self.subscriber.record().len().to_string());
-        panic!("{seen}logs are in {}", self.folder.display());
     }
 }
