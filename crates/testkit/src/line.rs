@@ -1,4 +1,4 @@
-//! A line to a server that can be cut, can be slow and can fall silent.
+//! A line to a server that can be cut, can be slow or late, and can fall silent.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,6 +9,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+
+/// For how long the line still takes what arrives late.
+const COLLECTED: Duration = Duration::from_millis(50);
+
+/// How long a server gets to read what arrived late.
+const READ: Duration = Duration::from_secs(1);
 
 /// Carries connections to a server. Ends with the runtime it was made on.
 #[derive(Debug)]
@@ -22,6 +28,7 @@ pub struct Line {
 struct State {
     silenced: watch::Sender<u32>,
     cut: watch::Sender<u32>,
+    late: watch::Sender<Duration>,
     /// How many bytes the line still carries from the server before it cuts everything; `u64::MAX`
     /// for no end.
     allowance: AtomicU64,
@@ -40,6 +47,7 @@ impl Line {
         let state = Arc::new(State {
             silenced: watch::Sender::new(0),
             cut: watch::Sender::new(0),
+            late: watch::Sender::new(Duration::ZERO),
             allowance: AtomicU64::new(u64::MAX),
             delay_ms: AtomicU64::new(0),
         });
@@ -74,6 +82,13 @@ impl Line {
         self.state.cut.send_modify(|times| *times += 1);
     }
 
+    /// Ends the connections open now, but what is sent on them in the next 50 ms arrives at
+    /// the server all the same, after `delay`, when the sender may have others open already. Nothing
+    /// is answered to it.
+    pub fn cut_and_deliver_late(&self, delay: Duration) {
+        self.state.late.send_replace(delay);
+    }
+
     /// What comes from the server is kept back for `delay` from now on, each time that something
     /// comes; what goes to it is not.
     pub fn delay(&self, delay: Duration) {
@@ -93,7 +108,19 @@ async fn carry(near: TcpStream, server: (String, u16), state: Arc<State>) {
     let Ok(far) = TcpStream::connect(server).await else { return };
     let (mut from_near, mut to_near) = near.into_split();
     let (mut from_far, mut to_far) = far.into_split();
-    let upwards = tokio::io::copy(&mut from_near, &mut to_far);
+    let mut late = state.late.subscribe();
+    let upwards = async {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let length = tokio::select! {
+                read = from_near.read(&mut buffer) => read.unwrap_or_default(),
+                _ = late.changed() => return true,
+            };
+            if length == 0 || to_far.write_all(&buffer[..length]).await.is_err() {
+                return false;
+            }
+        }
+    };
     let downwards = async {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from_far.read(&mut buffer).await {
@@ -118,11 +145,23 @@ async fn carry(near: TcpStream, server: (String, u16), state: Arc<State>) {
             }
         }
     };
-    tokio::select! {
-        _ = upwards => {}
-        () = downwards => {}
-        _ = cut.changed() => {}
+    let is_late = tokio::select! {
+        is_late = upwards => is_late,
+        () = downwards => false,
+        _ = cut.changed() => false,
         // Both ends stay open, and nobody carries anything.
-        _ = silenced.changed() => std::future::pending::<()>().await,
+        _ = silenced.changed() => std::future::pending().await,
+    };
+    if is_late {
+        let mut collected = Vec::new();
+        let collect =
+            async { while from_near.read_buf(&mut collected).await.is_ok_and(|read| read > 0) {} };
+        let _ = tokio::time::timeout(COLLECTED, collect).await;
+        drop((from_near, to_near));
+        let delay = *late.borrow();
+        tokio::time::sleep(delay).await;
+        if to_far.write_all(&collected).await.is_ok() {
+            tokio::time::sleep(READ).await;
+        }
     }
 }

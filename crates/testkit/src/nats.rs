@@ -23,8 +23,8 @@ use crate::lifeline::{Lifeline, Service};
 use crate::lookup::Search;
 use crate::port::{self, Wanted};
 use crate::random;
-pub use cluster::NatsCluster;
 use cluster::Member;
+pub use cluster::NatsCluster;
 
 /// After a crash the store is checked before the server listens.
 const READY_LIMIT: Duration = Duration::from_mins(1);

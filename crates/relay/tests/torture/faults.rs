@@ -21,13 +21,15 @@ pub(crate) enum Fault {
     /// Until another copy works.
     FreezeOwner,
     CutLines,
+    /// What was on its way arrives later, when there are other connections.
+    LateLines,
     SlowLines,
-    /// What was sent before arrives and is not answered.
+    /// Nothing arrives, and nobody is told.
     SilentLines,
 }
 
 impl Fault {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::KillRelay,
         Self::KillConsumers,
         Self::KillBroker,
@@ -39,6 +41,7 @@ impl Fault {
         Self::FreezeLeader,
         Self::FreezeOwner,
         Self::CutLines,
+        Self::LateLines,
         Self::SlowLines,
         Self::SilentLines,
     ];
@@ -56,6 +59,7 @@ impl Fault {
             Self::FreezeLeader => "leading relay frozen past its lease",
             Self::FreezeOwner => "working consumers frozen past their lease",
             Self::CutLines => "lines cut",
+            Self::LateLines => "lines cut and late",
             Self::SlowLines => "lines slow",
             Self::SilentLines => "lines silent",
         }

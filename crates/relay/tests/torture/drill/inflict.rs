@@ -17,6 +17,7 @@ impl Drill {
         self.note(&format!("{fault:?}"));
         match fault {
             Fault::KillRelay => {
+                self.backlog().await;
                 let killed = self.random.random_range(0..2);
                 self.relays[killed].kill9();
                 self.pause(0..300).await;
@@ -71,6 +72,11 @@ impl Drill {
                 self.consumers[frozen].resume();
             }
             Fault::CutLines => self.broker.lines().iter().for_each(Line::cut),
+            Fault::LateLines => {
+                self.backlog().await;
+                let delay = Duration::from_millis(self.random.random_range(200..3_000));
+                self.broker.lines().iter().for_each(|line| line.cut_and_deliver_late(delay));
+            }
             Fault::SlowLines => {
                 let delay = Duration::from_millis(self.random.random_range(5..150));
                 self.broker.lines().iter().for_each(|line| line.delay(delay));
@@ -79,6 +85,16 @@ impl Drill {
             }
             Fault::SilentLines => self.broker.lines().iter().for_each(Line::fall_silent),
         }
+    }
+
+    /// Lets no relay publish until there is a backlog, and then for a moment: so something is on its
+    /// way when this ends.
+    async fn backlog(&mut self) {
+        self.relays.iter().for_each(Program::pause);
+        // Less than a lease, so that the leader is the same.
+        self.pause(300..900).await;
+        self.relays.iter().for_each(Program::resume);
+        self.pause(0..40).await;
     }
 
     /// One of the broker's servers; of three, every other time, the one that leads the stream.
@@ -118,6 +134,7 @@ impl Drill {
         })
         .await;
         let before = epoch(&self.relays[leader]);
+        self.backlog().await;
         self.relays[leader].pause();
         let frozen = Instant::now();
         while epoch(&self.relays[1 - leader]) <= before {
