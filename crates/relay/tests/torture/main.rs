@@ -1,5 +1,5 @@
 //! Everything at once, for as long as you like: two relays, two copies of two consumers, the broker
-//! and PostgreSQL are killed and frozen at random, connections are cut, slow and silent, while
+//! and PostgreSQL are killed and frozen at random, connections are cut, late, slow and silent, while
 //! writers append, messages fail and are redriven, and a subscriber in Python writes down what it gets.
 //!
 //! `cargo test` runs it for some seconds, `make torture` for longer:
