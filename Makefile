@@ -76,8 +76,9 @@ bench: ## Measures the store beside the limit of the machine and beside other ev
 	target/release/bench --peers target/peers/release/peers $(WORKLOADS)
 
 .PHONY: torture
-torture: ## Kills writers and servers while everything happens; SECONDS=600 SEED=7
+torture: ## Kills and freezes processes and servers while everything happens; SECONDS=600 SEED=7
 	$(CARGO) test --locked --package eventstore --test torture -- --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+	$(CARGO) test --locked --package relay --test torture -- --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
 
 .PHONY: pooler
 pooler: ## Tries the store behind PgBouncer in transaction mode; PGBOUNCER=/path/to/pgbouncer

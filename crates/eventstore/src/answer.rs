@@ -8,6 +8,8 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use sqlx::{PgPool, Postgres, SqlSafeStr, Transaction};
+
 /// Longer than any answer takes that is still to come.
 pub const ANSWER: Duration = Duration::from_secs(10);
 
@@ -23,6 +25,25 @@ pub async fn within<T, E: From<sqlx::Error>>(
         Ok(answer) => answer,
         Err(_) => Err(E::from(silent())),
     }
+}
+
+/// Begins a transaction with `statement` (`BEGIN`, as a rule) on a connection of `pool`; dropping
+/// the future at any point is safe.
+///
+/// [`sqlx::Pool::begin`] is not (sqlx 0.9.0, <https://github.com/transact-rs/sqlx/issues/4393>):
+/// dropped before its answer it gives back a connection that is in a transaction, in which the next
+/// user's statements then stay without a commit, with all that they lock. So the beginning is a
+/// task, which nobody drops in the middle; a transaction that is not wanted any more is rolled back.
+///
+/// # Errors
+/// There is no connection, or the server refuses the statement.
+pub async fn begin(
+    pool: &PgPool,
+    statement: impl SqlSafeStr,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let (pool, statement) = (pool.clone(), statement.into_sql_str());
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Nobody answers.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use domain::{DecodeError, Event};
-use eventstore::{Filter, Position, RecordedEvent};
+use eventstore::{Filter, Position, RecordedEvent, answer};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// A read model: its name, its tables, the events it reads and what they do to it.
@@ -121,7 +121,7 @@ impl Entry {
 pub async fn prepare(pool: &PgPool, projections: &[&Projection]) -> Result<(), sqlx::Error> {
     for projection in projections {
         let schema = projection.schema_name();
-        let mut transaction = pool.begin().await?;
+        let mut transaction = answer::begin(pool, "BEGIN").await?;
         sqlx::query!("SELECT pg_advisory_xact_lock(hashtext($1))", format!("prepare {schema}"))
             .execute(&mut *transaction)
             .await?;

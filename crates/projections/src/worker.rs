@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use eventstore::answer::within;
+use eventstore::answer::{self, within};
 use eventstore::cursor::HEARTBEAT;
 use eventstore::{Cursor, CursorError, EventStore, Position, Wakeup};
 use tokio::sync::watch;
@@ -179,7 +179,7 @@ impl Worker {
         }
         let schema = self.projection.schema_name();
         within::<_, FollowError>(async {
-            let mut transaction = self.store.pool().begin().await?;
+            let mut transaction = answer::begin(self.store.pool(), "BEGIN").await?;
             cursor.advance(&mut transaction, to).await?;
             self.projection.apply_to(&mut transaction, &schema, &entries).await?;
             Ok(transaction.commit().await?)

@@ -12,6 +12,7 @@ mod driving;
 mod holding;
 
 use chrono::{DateTime, Utc};
+use eventstore::answer;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -195,7 +196,7 @@ pub async fn count(pool: &PgPool) -> Result<Vec<(String, State, i64)>, sqlx::Err
 /// # Errors
 /// See [`InterventionError`].
 pub async fn retry(pool: &PgPool, id: i64, actor: &str) -> Result<(), InterventionError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = answer::begin(pool, "BEGIN").await?;
     lock_first(&mut transaction, id).await?;
     record(&mut transaction, &[id], "retry", actor, None).await?;
     renew(&mut transaction, &[id]).await?;
@@ -213,7 +214,7 @@ pub async fn retry_all(
     consumer: Option<&str>,
     actor: &str,
 ) -> Result<usize, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = answer::begin(pool, "BEGIN").await?;
     let first = sqlx::query_scalar!(
         r#"
         SELECT letter.id
@@ -243,7 +244,7 @@ pub async fn discard(
     reason: &str,
     actor: &str,
 ) -> Result<(), InterventionError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = answer::begin(pool, "BEGIN").await?;
     lock_first(&mut transaction, id).await?;
     record(&mut transaction, &[id], "discard", actor, Some(reason)).await?;
     sqlx::query!("DELETE FROM relay.dead_letters WHERE id = $1", id)

@@ -8,7 +8,8 @@
 //!   [`Nats::start_ephemeral`]; three that are one cluster: [`NatsCluster::start_ephemeral`].
 //! - A test that lets a program in Python have a look, or one of npm: [`Python::with`],
 //!   [`Node::with`].
-//! - A test that cuts a connection, or lets it fall silent: [`Line`].
+//! - A test that cuts a connection, slows it down or lets it fall silent: [`Line`].
+//! - A test that kills, freezes or restarts a program of its own: [`Program`].
 //! - A test behind a pooler: [`PgBouncer`].
 //! - A test that waits: [`eventually()`], never a sleep.
 //!
@@ -47,6 +48,7 @@ mod line;
 mod namespace;
 mod node;
 mod pgbouncer;
+mod program;
 mod python;
 mod shared;
 
@@ -70,6 +72,7 @@ pub use nats::{Nats, NatsCluster};
 pub use node::Node;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use program::Program;
 pub use python::Python;
 pub use services::{ServiceOptions, Services};
 pub use shared::{nats_url, postgres_url};

@@ -14,7 +14,7 @@ use super::Earlier;
 use super::line::{CommandLine, EventLine, Header, Line};
 use super::source;
 use super::walk::Tally;
-use crate::answer::within;
+use crate::answer::{self, within};
 use crate::{EventStore, Filter, LogId, Position};
 
 /// Events of one page.
@@ -226,7 +226,7 @@ impl Export {
             return Ok(Stage::Events(head));
         }
         let begin = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        let mut snapshot = self.store.pool().begin_with(begin).await?;
+        let mut snapshot = answer::begin(self.store.pool(), begin).await?;
         source::be_patient(&mut snapshot).await?;
         let head = EventStore::head_in(&mut snapshot).await?;
         Ok(Stage::Rest(snapshot, head))

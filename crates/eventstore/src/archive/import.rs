@@ -12,7 +12,7 @@ use super::batch::Batch;
 use super::line::Line;
 use super::walk::Walk;
 use super::{Flaw, source};
-use crate::answer::within;
+use crate::answer::{self, within};
 use crate::{LogId, Position, StreamVersion};
 
 /// An import under way. Dropping it takes everything back.
@@ -102,7 +102,7 @@ impl Import {
             return Err(ImportError::Extract);
         }
         let transaction = within(async {
-            let mut transaction = pool.begin().await?;
+            let mut transaction = answer::begin(pool, "BEGIN").await?;
             source::be_patient(&mut transaction).await?;
             let refused =
                 sqlx::query_scalar!("SELECT eventstore.begin_import($1)", walk.header.log.get());

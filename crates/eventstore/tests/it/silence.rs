@@ -1,9 +1,11 @@
 //! A connection that goes silent without an end: whoever waits for it waits for a while only, and
 //! everybody else goes on.
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
-use eventstore::{Append, AppendError, EventStore};
+use eventstore::{Append, AppendError, EventStore, answer};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use testkit::Line;
 
@@ -54,4 +56,35 @@ async fn an_append_on_a_silent_connection_is_unconfirmed_and_the_next_one_goes_t
     let events = all(&store).await;
     assert_eq!(events.len(), 3);
     assert_gapless(&events);
+}
+
+/// Dropped between its question and the answer, it must not leave a connection to the next user that
+/// is in a transaction already: nothing of his would ever be committed.
+#[tokio::test]
+async fn a_beginning_that_nobody_waits_for_leaves_no_open_transaction() {
+    let database = testkit::TestDatabase::create(&MIGRATOR).await;
+    let only = PgPoolOptions::new()
+        .max_connections(1)
+        // So that the question itself is the first thing that is sent.
+        .test_before_acquire(false)
+        .connect(database.url())
+        .await
+        .unwrap();
+    let transaction = async || {
+        let id = sqlx::query_scalar::<_, String>("SELECT pg_current_xact_id()::text");
+        id.fetch_one(&only).await.unwrap()
+    };
+    for polls in (0..20).cycle().take(200) {
+        let mut begun = Box::pin(answer::begin(&only, "BEGIN"));
+        for _ in 0..polls {
+            let is_over =
+                poll_fn(|context| Poll::Ready(begun.as_mut().poll(context).is_ready())).await;
+            if is_over {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(begun);
+        assert_ne!(transaction().await, transaction().await, "dropped after {polls} polls");
+    }
 }

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use eventstore::answer::within;
+use eventstore::answer::{self, within};
 use futures_util::FutureExt as _;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
@@ -108,7 +108,7 @@ impl<H: Handler> Worker<H> {
     pub(super) async fn hold(&self, delivery: &Delivery, cause: Cause) -> Result<(), Failure> {
         let one = std::slice::from_ref(delivery);
         self.prepare(one).await?;
-        let mut transaction = within(self.pool.begin()).await?;
+        let mut transaction = within(answer::begin(&self.pool, "BEGIN")).await?;
         let is_new = within(self.marker.mark(&mut transaction, one))
             .await
             .inspect_err(|error| {
@@ -152,7 +152,7 @@ impl<H: Handler> Worker<H> {
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, Failure> {
         let limit_ms = self.config.handler_limit.as_millis();
         let begin = format!("BEGIN; SET LOCAL statement_timeout = {limit_ms}");
-        Ok(within(self.pool.begin_with(AssertSqlSafe(begin))).await?)
+        Ok(within(answer::begin(&self.pool, AssertSqlSafe(begin))).await?)
     }
 
     async fn prepare(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
