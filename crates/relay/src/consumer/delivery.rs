@@ -90,13 +90,12 @@ impl Delivery {
         key_of: impl Fn(&IncomingMessage) -> String,
     ) -> Self {
         let message = IncomingMessage::parse(namespace, &raw);
-        let (id, key, day) = match &message {
-            Ok(message) => (message.id, key_of(message), message.time.date_naive()),
-            Err(_) => {
-                let name = format!("{}\n{}", origin.stream, origin.sequence);
-                let id = Uuid::new_v5(&UNREADABLE, name.as_bytes());
-                (id, UNREADABLE_KEY.to_owned(), origin.published.date_naive())
-            }
+        let (id, key, day) = if let Ok(message) = &message {
+            (message.id, key_of(message), message.time.date_naive())
+        } else {
+            let name = format!("{}\n{}", origin.stream, origin.sequence);
+            let id = Uuid::new_v5(&UNREADABLE, name.as_bytes());
+            (id, UNREADABLE_KEY.to_owned(), origin.published.date_naive())
         };
         Self { raw, message, id, key, day, reply, suspicion: Suspicion::None, unsettled: None }
     }

@@ -88,13 +88,11 @@ impl<H: Handler> Worker<H> {
                 ended = &mut ended => return ended,
                 read = read => read?,
             }
-            match timeout(DRAIN, ended).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    tracing::warn!(consumer.name = %self.config.name, "some messages did not take effect in time and come again");
-                    Ok(())
-                }
+            if let Ok(ended) = timeout(DRAIN, ended).await {
+                return ended;
             }
+            tracing::warn!(consumer.name = %self.config.name, "some messages did not take effect in time and come again");
+            Ok(())
         };
         tokio::select! {
             worked = work => worked,
@@ -116,7 +114,7 @@ impl<H: Handler> Worker<H> {
         let mut expected = info.delivered.consumer_sequence + 1;
         let (unsettled, settled) = Unsettled::new();
         if info.num_ack_pending > 0 {
-            let caught_up = self.catch_up(session, &info, &lanes, *before, &unsettled);
+            let caught_up = Box::pin(self.catch_up(session, &info, &lanes, *before, &unsettled));
             match stop.run_until_cancelled(caught_up).await {
                 Some(caught_up) => caught_up?,
                 None => return Ok(()),

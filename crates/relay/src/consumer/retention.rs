@@ -24,7 +24,7 @@ pub(super) async fn retire<H: Handler>(worker: &Worker<H>) {
         match within(retired.fetch_one(&worker.pool)).await {
             Ok(0) => {}
             Ok(days) => {
-                tracing::info!(consumer.name = %worker.config.name, days, "dropped old marks")
+                tracing::info!(consumer.name = %worker.config.name, days, "dropped old marks");
             }
             Err(error) => tracing::warn!(%error, "could not drop old marks, will try again"),
         }
