@@ -198,12 +198,6 @@ pub(crate) async fn consume(url: &str, nats: &str, kind: &str) -> anyhow::Result
     let limit = Duration::from_mins(5);
     tokio::time::timeout(limit, state.wait_for(|state| state.effects >= messages)).await??;
     let seconds = began.elapsed().as_secs_f64();
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let f: Vec<&str> = stat.split(' ').collect();
-    std::fs::write(
-        format!("/tmp/dbg.{kind}"),
-        format!("cpu user {} sys {} wall {seconds}\n", f[13], f[14]),
-    )?;
     stop.cancel();
     running.await?;
     Ok(Consumed { seconds, memory_mib: peak_mib()? })

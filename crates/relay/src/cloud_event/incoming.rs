@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use chrono::{DateTime, Utc};
 use eventstore::{LogId, OutboxPlace, Position, StreamVersion};
 use uuid::Uuid;
@@ -92,7 +92,7 @@ impl IncomingMessage {
         message: &async_nats::Message,
     ) -> Result<Self, MalformedMessage> {
         let empty = HeaderMap::new();
-        let headers = Headers(message.headers.as_ref().unwrap_or(&empty));
+        let headers = Headers::of(message.headers.as_ref().unwrap_or(&empty));
         headers.exactly(header::SPEC_VERSION, SPEC_VERSION)?;
         headers.exactly(header::CONTENT_TYPE, CONTENT_TYPE)?;
         Ok(Self {
@@ -119,11 +119,20 @@ impl IncomingMessage {
 }
 
 /// The headers of a message, asked for by name.
-pub(crate) struct Headers<'a>(pub(crate) &'a HeaderMap);
+pub(crate) struct Headers<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Headers<'a> {
+    /// The first value of each of `headers`. There are few, and all are asked for: to look through a
+    /// list is cheaper than to hash each name.
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        let first = |(name, values): (&'a HeaderName, &'a Vec<HeaderValue>)| {
+            Some((name.as_ref(), values.first()?.as_str()))
+        };
+        Self(headers.iter().filter_map(first).collect())
+    }
+
     fn optional(&self, name: &'static str) -> Option<&'a str> {
-        self.0.get(name).map(async_nats::HeaderValue::as_str)
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
     fn get(&self, name: &'static str) -> Result<&'a str, MalformedMessage> {

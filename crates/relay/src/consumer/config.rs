@@ -109,7 +109,7 @@ impl ConsumerConfig {
             namespace,
             subjects: subjects.into_iter().map(Into::into).collect(),
             start: Start::First,
-            in_flight: count(4_096),
+            in_flight: count(2_048),
             batch: count(500),
             parallel: count(4),
             ack_wait: Duration::from_secs(5),

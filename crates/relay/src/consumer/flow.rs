@@ -7,7 +7,7 @@ use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::Info;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -55,24 +55,25 @@ impl<H: Handler> Worker<H> {
         backoff: &mut Backoff,
         stop: &CancellationToken,
     ) -> Result<(), Interrupted> {
-        let in_hand = Arc::new(InHand::default());
+        let in_hand = InHand::default();
+        let (settled, unacknowledged) = mpsc::unbounded_channel();
         let mut running = JoinSet::new();
         let mut lanes = Vec::new();
         for _ in 0..self.config.parallel.get() {
             let (sender, deliveries) = mpsc::channel(self.config.in_flight.get().into());
-            let lane = Lane {
-                worker: Arc::clone(self),
-                acknowledger: session.acknowledger(),
-                in_hand: Arc::clone(&in_hand),
-                stop: stop.clone(),
-            };
+            let lane =
+                Lane { worker: Arc::clone(self), settled: settled.clone(), stop: stop.clone() };
             running.spawn(lane.run(deliveries));
             lanes.push(sender);
         }
+        drop(settled);
         let read = self.read(session, Lanes(lanes), &in_hand, before, backoff, stop);
+        let acknowledger = session.acknowledger();
+        // When the lanes have ended, nothing more can be settled.
         let ended = async {
+            acknowledger.run(unacknowledged, &in_hand).await?;
             while let Some(ended) = running.join_next().await {
-                lane_ended(ended)?;
+                ended.map_err(|error| Interrupted(format!("a lane failed: {error}")))?;
             }
             Ok(())
         };
@@ -84,7 +85,7 @@ impl<H: Handler> Worker<H> {
                 () = session.connection.lost.cancelled() => {
                     return Err(Interrupted("lost the connection to the broker".to_owned()));
                 }
-                // Lanes end before the reading only if one fails.
+                // Before the reading only if the broker cannot be told, or all lanes have ended.
                 ended = &mut ended => return ended,
                 read = read => read?,
             }
@@ -202,8 +203,4 @@ impl<H: Handler> Worker<H> {
             tracing::debug!(%error, "notes of earlier messages are still there");
         }
     }
-}
-
-fn lane_ended(ended: Result<Result<(), Interrupted>, JoinError>) -> Result<(), Interrupted> {
-    ended.map_err(|error| Interrupted(format!("a lane failed: {error}")))?
 }

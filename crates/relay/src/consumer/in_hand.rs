@@ -20,7 +20,7 @@ impl InHand {
         self.lock().insert(reply.number, (reply.subject.clone(), Instant::now()));
     }
 
-    pub(super) fn settle<'a>(&self, replies: impl Iterator<Item = &'a Reply>) {
+    pub(super) fn settle(&self, replies: &[Reply]) {
         let mut in_hand = self.lock();
         for reply in replies {
             in_hand.remove(&reply.number);

@@ -1,16 +1,14 @@
 //! One of the lanes in which messages take effect side by side: takes whatever waits, settles it,
-//! and tells the broker.
+//! and goes on; the broker is told beside it.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::delivery::{Delivery, Suspicion};
-use super::in_hand::InHand;
-use super::session::{Acknowledger, Interrupted};
+use super::delivery::{Delivery, Reply, Suspicion};
 use super::suspects;
 use super::worker::{Failure, Worker};
 use super::{ConsumerStatus, Handler};
@@ -24,8 +22,8 @@ const CONFLICTS: u32 = 10;
 /// One lane.
 pub(super) struct Lane<H> {
     pub(super) worker: Arc<Worker<H>>,
-    pub(super) acknowledger: Acknowledger,
-    pub(super) in_hand: Arc<InHand>,
+    /// Where it says what the broker may be told.
+    pub(super) settled: UnboundedSender<Vec<Reply>>,
     pub(super) stop: CancellationToken,
 }
 
@@ -40,7 +38,7 @@ enum Settled {
 
 impl<H: Handler> Lane<H> {
     /// Settles everything that comes, until nothing more can come.
-    pub(super) async fn run(self, mut deliveries: Receiver<Delivery>) -> Result<(), Interrupted> {
+    pub(super) async fn run(self, mut deliveries: Receiver<Delivery>) {
         let most = usize::from(self.worker.config.batch.get());
         let mut next = None;
         loop {
@@ -48,7 +46,7 @@ impl<H: Handler> Lane<H> {
                 Some(first) => Some(first),
                 None => deliveries.recv().await,
             }) else {
-                return Ok(());
+                return;
             };
             let mut batch = vec![first];
             while batch.len() < most && batch[0].suspicion == Suspicion::None {
@@ -62,10 +60,12 @@ impl<H: Handler> Lane<H> {
                 }
             }
             if !self.settle(&batch).await {
-                return Ok(());
+                return;
             }
-            let replies = batch.iter().filter_map(|delivery| delivery.reply.clone());
-            self.acknowledger.confirm(replies.collect(), &self.in_hand).await?;
+            let replies = batch.into_iter().filter_map(|delivery| delivery.reply).collect();
+            if self.settled.send(replies).is_err() {
+                return;
+            }
         }
     }
 

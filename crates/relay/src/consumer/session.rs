@@ -16,6 +16,7 @@ use async_nats::jetstream::context::{ConsumerInfoErrorKind, ContextBuilder};
 use async_nats::jetstream::stream::Stream;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::ConsumerConfig;
 use super::delivery::{Delivery, Origin, Reply};
@@ -193,22 +194,32 @@ pub(super) struct Acknowledger {
 }
 
 impl Acknowledger {
-    /// Acknowledges `replies`, and waits until the broker knows: it handles what one connection
-    /// sends in order, so the answer to the last one tells.
-    pub(super) async fn confirm(
+    /// Tells the broker what comes from `settled`, until nothing more can come.
+    pub(super) async fn run(
         &self,
-        replies: Vec<Reply>,
+        mut settled: UnboundedReceiver<Vec<Reply>>,
         in_hand: &InHand,
     ) -> Result<(), Interrupted> {
+        while let Some(mut replies) = settled.recv().await {
+            while let Ok(more) = settled.try_recv() {
+                replies.extend(more);
+            }
+            self.confirm(&replies).await?;
+            in_hand.settle(&replies);
+        }
+        Ok(())
+    }
+
+    /// Acknowledges `replies`, and waits until the broker knows: it handles what one connection
+    /// sends in order, so the answer to the last one tells.
+    async fn confirm(&self, replies: &[Reply]) -> Result<(), Interrupted> {
         let Some((last, others)) = replies.split_last() else { return Ok(()) };
         for reply in others {
             let sent = self.client.publish(reply.subject.clone(), AckKind::Ack.into()).await;
             sent.map_err(|error| interrupted("acknowledge", &error))?;
         }
         let confirmed = self.client.request(last.subject.clone(), AckKind::Ack.into()).await;
-        confirmed.map_err(|error| interrupted("acknowledge", &error))?;
-        in_hand.settle(replies.iter());
-        Ok(())
+        confirmed.map(drop).map_err(|error| interrupted("acknowledge", &error))
     }
 }
 

@@ -138,7 +138,7 @@ impl Session {
                 continue;
             }
             let stored = found(self.stream.get_raw_message(sequence).await)?;
-            if !stored.is_some_and(|message| Headers(&message.headers).id() == Ok(*id)) {
+            if !stored.is_some_and(|message| Headers::of(&message.headers).id() == Ok(*id)) {
                 return Ok(Some(sequence));
             }
         }
@@ -255,7 +255,7 @@ fn found(got: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMes
 
 /// What `message` says of itself, if this log wrote it.
 fn ours(message: &StreamMessage, log: LogId) -> Result<Published, Trouble> {
-    let headers = Headers(&message.headers);
+    let headers = Headers::of(&message.headers);
     let published = headers.log().and_then(|source| {
         let (id, place) = (headers.id()?, headers.place()?);
         Ok((source, Published { id, place, sequence: message.sequence }))

@@ -157,7 +157,7 @@ impl Comparison {
         subject: &str,
         body: &[u8],
     ) -> Result<Seen<'a>, String> {
-        let read = Headers(headers);
+        let read = Headers::of(headers);
         let told = |error: crate::MalformedMessage| error.to_string();
         let source = read.log().map_err(told)?;
         if source != self.told.store.log_id() {

@@ -107,7 +107,7 @@ pub(super) async fn tail(
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
         Err(error) => return Err(BrokerError::asked("read the end of the stream", error)),
     };
-    let headers = Headers(&last.headers);
+    let headers = Headers::of(&last.headers);
     match (headers.log(), headers.place()) {
         (Ok(source), Ok(place)) if source == log => Ok(Some((place, last.sequence))),
         _ => Ok(None),

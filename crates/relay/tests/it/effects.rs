@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relay::{ConsumerStatus, HandlerError, Marks};
+use relay::{ConsumerStatus, HandlerError, Marks, dead_letters};
 use testkit::{Nats, eventually};
 
 use crate::consumers::Plan;
@@ -207,6 +207,14 @@ async fn keys_keep_their_order_whoever_dies_and_whatever_fails() {
             world.expire_ownership().await;
             running.push(copies());
         }
+        // A message that was in the hands of three that died is held as suspect: somebody says that
+        // it is not the message.
+        eventually(LIMIT, "all effects", || async {
+            dead_letters::retry_all(&world.pool(), None, "somebody").await.unwrap();
+            let effects = world.effects().await.len();
+            if effects >= 500 { Ok(()) } else { Err(effects) }
+        })
+        .await;
         world.takes_effect_by_key().await;
         let marked: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM relay.inbox CROSS JOIN (SELECT count(*) FROM relay.progress) AS p",
