@@ -4,6 +4,7 @@ mod commands;
 pub(crate) mod drain;
 mod growth;
 pub(crate) mod inbox;
+mod live;
 mod many_writers;
 mod one_writer;
 pub(crate) mod processes;
@@ -47,6 +48,7 @@ pub(crate) const ALL: &[(&str, Workload)] = &[
     ("tail", |plan, report| Box::pin(tail::run(plan, report))),
     ("drain", |plan, report| Box::pin(drain::run(plan, report))),
     ("inbox", |plan, report| Box::pin(inbox::run(plan, report))),
+    ("live", |plan, report| Box::pin(live::run(plan, report))),
     ("growth", |plan, report| Box::pin(growth::run(plan, report))),
 ];
 

@@ -83,12 +83,12 @@ async fn publish(url: &str, nats: &str) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is a Render")]
-fn render(event: &RecordedEvent) -> Result<Option<Rendered>, RenderError> {
+pub(super) fn render(event: &RecordedEvent) -> Result<Option<Rendered>, RenderError> {
     let subject = event::SUBJECT.to_owned();
     Ok(Some(Rendered { subject, body: event.payload.clone() }))
 }
 
-async fn prepared(url: &str) -> anyhow::Result<PgPool> {
+pub(super) async fn prepared(url: &str) -> anyhow::Result<PgPool> {
     let pool = server::pool(url).await?;
     sqlx::raw_sql(
         "CREATE TABLE effects (message_id uuid NOT NULL, subject text NOT NULL, body json NOT NULL);
@@ -162,7 +162,7 @@ async fn effects<T: AsRef<str> + Sync>(
     Ok(())
 }
 
-struct Effects;
+pub(super) struct Effects;
 
 impl Handler for Effects {
     async fn handle(
