@@ -127,11 +127,10 @@ impl Process {
         wakeup: Wakeup,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
+        let nats = &self.config.nats;
         let config = PublisherConfig {
-            broker: self.config.nats.broker()?,
-            namespace: self.config.nats.namespace()?,
-            replicas: self.config.nats.replicas,
-            max_messages_per_second: None,
+            replicas: nats.replicas,
+            ..PublisherConfig::new(nats.broker()?, nats.namespace()?)
         };
         let publisher = Publisher::new(self.store.clone(), wakeup, config, Contract);
         parts.relay(publisher.state());

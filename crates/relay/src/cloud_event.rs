@@ -37,6 +37,8 @@ pub(crate) mod header {
     pub(crate) const CAUSATION_ID: &str = "ce-causationid";
     pub(crate) const TRACE: &str = "ce-traceparent";
     pub(crate) const CONTENT_TYPE: &str = "content-type";
+    /// Of a late message: up to which place everything is in the stream or held. For publishers.
+    pub(crate) const AFTER: &str = "Annals-After";
     pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
 }
 

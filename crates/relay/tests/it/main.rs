@@ -16,6 +16,7 @@ mod refusal;
 mod retention;
 mod suspects;
 mod takeover;
+mod withheld;
 mod world;
 
 use sqlx::migrate::Migrator;
