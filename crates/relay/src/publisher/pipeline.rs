@@ -55,8 +55,10 @@ impl<'a> Pipeline<'a> {
         loop {
             let is_stopping = stop_limit.is_some();
             let is_any_held = !is_stopping && self.source.withheld.is_any();
-            let is_looking = is_any_held && (is_redriving || Instant::now() >= look_at);
-            if is_looking && !is_redriving && reading.is_none() {
+            // Not while something is read: that may hold more.
+            let mut is_looking = is_any_held && !is_redriving && Instant::now() >= look_at;
+            if is_looking && reading.is_none() {
+                is_looking = false;
                 let letters = self.source.withheld.letters();
                 is_redriving = letters.are_due(self.ready.confirmed()).await?;
                 look_at = Instant::now() + LOOK_EVERY;
@@ -108,7 +110,7 @@ impl<'a> Pipeline<'a> {
                 }
                 () = until(stop_limit), if is_stopping => return Ok(()),
                 () = until(pause), if pause.is_some() => {}
-                () = sleep_until(look_at), if is_any_held && !is_looking => {}
+                () = sleep_until(look_at), if is_any_held && !is_looking && !is_redriving => {}
                 () = self.wakeup.wait(), if self.ready.is_at_end() => self.ready.look_again(),
             }
         }

@@ -384,7 +384,7 @@ async fn a_late_leader_holds_nothing() {
     let contract = move |event: &RecordedEvent| {
         if is(event, A, 2) {
             entered.send(()).unwrap();
-            let _ = goes_on.lock().unwrap().recv();
+            let _ = tokio::task::block_in_place(|| goes_on.lock().unwrap().recv_timeout(LIMIT));
             return Err(RenderError::new("it is late"));
         }
         render(event)
