@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 use super::trouble::Trouble;
 
+/// The server ends a transaction from which it hears nothing for so long.
+const END_IF_IDLE: &str = "SET LOCAL idle_in_transaction_session_timeout = '2500ms'";
+
 /// Something that cannot be sent in its place.
 #[derive(Debug)]
 pub(super) struct Aside {
@@ -87,6 +90,8 @@ impl Letters {
     /// A transaction in which the lease is ours until it ends.
     async fn transaction(&self) -> Result<Transaction<'static, Postgres>, Trouble> {
         let mut transaction = self.pool.begin().await?;
+        // One that is given up, or frozen, must not keep the lease from everybody else.
+        sqlx::query(END_IF_IDLE).execute(&mut *transaction).await?;
         let leased = sqlx::query_scalar!(
             "SELECT epoch FROM eventstore.cursors WHERE name = $1 AND epoch = $2 FOR SHARE",
             self.consumer,

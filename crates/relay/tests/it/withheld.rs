@@ -349,12 +349,11 @@ async fn restore(world: &World, kept: &[StreamMessage]) {
 #[tokio::test]
 async fn publishers_that_die_while_they_redrive_leave_no_gap_and_no_repetition() {
     let world = World::new().await;
-    let (mut crashes, mut redriven) = (0, 0);
     let sometimes = |event: &RecordedEvent| {
         let is_broken = event.stream.as_str() != B && rand::random_range(0..4) == 0;
         if is_broken { Err(RenderError::new("not now")) } else { render(event) }
     };
-    for _ in 0..40 {
+    for _ in 0..25 {
         world.append_to(&[A, B, C], 8).await;
         let mut publisher = world.publisher_with(world.quick(), sometimes);
         publisher.reaches("a leader", |state| state.resumed > 0).await;
@@ -363,13 +362,12 @@ async fn publishers_that_die_while_they_redrive_leave_no_gap_and_no_repetition()
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..120))).await;
         publisher.abort().await;
         world.expire_lease().await;
-        crashes += 1;
     }
     let publisher = world.publisher_with(world.quick(), render);
     world.retry_all().await;
     let told = world.told().await;
-    redriven += late(&told).len();
-    assert!(redriven > 20, "{crashes} crashes, {redriven} sent late");
+    let redriven = late(&told).len();
+    assert!(redriven > 20, "{redriven} sent late");
     publisher.stop().await;
 }
 
