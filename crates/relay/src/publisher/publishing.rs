@@ -45,7 +45,7 @@ impl Publishing<'_> {
         let mut session = opened??;
         let pool = self.store.pool().clone();
         let letters = Letters::new(pool, cursor_name(&self.config.namespace), lease.epoch());
-        let place = self.resume(lease, &mut session, &letters).await?;
+        let place = Box::pin(self.resume(lease, &mut session, &letters)).await?;
         let withheld = lease.hold(Withheld::load(letters, self.config.held_limit)).await??;
         let source = self.source(&withheld);
         let (cursor, moves) = watch::channel(lease.position());
@@ -64,7 +64,7 @@ impl Publishing<'_> {
         let published = lease.follow(moves, store, pipeline.run(self.stop)).await?;
         let Err(Trouble::TooLarge { place, error }) = published else { return published };
         // The next session finds it held, with what follows of its key, and goes on behind it.
-        lease.hold(source.hold(place, error.clone())).await??;
+        lease.hold(Box::pin(source.hold(place, error.clone()))).await??;
         self.backoff.reset();
         Err(Trouble::Doubt(error))
     }
