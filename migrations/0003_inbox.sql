@@ -114,7 +114,8 @@ CREATE TABLE relay.dead_letters (
     consumer          text        COLLATE "C" NOT NULL,
     key               text        COLLATE "C" NOT NULL,
     message_id        uuid        NOT NULL,
-    state             text        NOT NULL CHECK (state IN ('retrying', 'dead', 'waiting')),
+    state             text        NOT NULL
+        CHECK (state IN ('retrying', 'dead', 'waiting', 'sending', 'sent', 'discarded')),
     attempts          integer     NOT NULL DEFAULT 0,
     next_attempt_at   timestamptz CHECK ((state = 'retrying') = (next_attempt_at IS NOT NULL)),
     error             text,
@@ -123,12 +124,19 @@ CREATE TABLE relay.dead_letters (
     subject           text        NOT NULL,
     headers           json        NOT NULL,
     body              bytea       NOT NULL,
-    UNIQUE (consumer, message_id)
+    position          bigint      NOT NULL DEFAULT 0,
+    ordinal           integer     NOT NULL DEFAULT 0,
+    sent_sequence     bigint      CHECK (state NOT IN ('sending', 'sent') OR sent_sequence IS NOT NULL),
+    UNIQUE (consumer, message_id),
+    CHECK (state NOT IN ('sending', 'sent', 'discarded') OR position > 0)
 );
-CREATE INDEX dead_letters_order ON relay.dead_letters (consumer, key, id);
+CREATE INDEX dead_letters_order ON relay.dead_letters (consumer, key, position, ordinal, id);
 COMMENT ON TABLE relay.dead_letters IS 'Messages that failed, and those of the same key behind them, in order';
-COMMENT ON COLUMN relay.dead_letters.id IS 'Rises in the order in which the messages of a key take effect';
-COMMENT ON COLUMN relay.dead_letters.state IS 'retrying: tried again by itself; dead: only when somebody says so; waiting: behind another of its key';
+COMMENT ON COLUMN relay.dead_letters.id IS 'Rises in the order in which the messages of a key take effect, where they have no position';
+COMMENT ON COLUMN relay.dead_letters.state IS 'retrying: tried again by itself; dead: only when somebody says so; waiting: behind another of its key. Only what a publisher holds: sending: on its way to the stream; sent: in the stream, out of its place; discarded: never to be sent';
+COMMENT ON COLUMN relay.dead_letters.position IS 'Of what a publisher holds, where it stands in the log; otherwise 0';
+COMMENT ON COLUMN relay.dead_letters.ordinal IS 'Of a message that is no event, its place behind the event at the position';
+COMMENT ON COLUMN relay.dead_letters.sent_sequence IS 'Where in the stream it is, or would be if it has arrived';
 COMMENT ON COLUMN relay.dead_letters.attempts IS 'Counted before each, so that one that ends the process is counted too';
 
 CREATE TABLE relay.interventions (

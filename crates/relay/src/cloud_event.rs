@@ -39,6 +39,8 @@ pub(crate) mod header {
     pub(crate) const CONTENT_TYPE: &str = "content-type";
     pub(crate) const REPLAY: &str = "ce-replay";
     pub(crate) const REPLAY_NUMBER: &str = "ce-replaynumber";
+    /// Of a late message: up to which place everything is in the stream or held. For publishers.
+    pub(crate) const AFTER: &str = "Annals-After";
     pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
 }
 

@@ -6,18 +6,29 @@
 //! the last one the letter is dead: it waits, with those behind it, until somebody says what shall
 //! become of it. Whatever people do here is recorded in `relay.interventions`.
 //!
-//! This is what operators and their tools use; the consumer holds and tries again by itself.
+//! A publisher holds in the same way what it cannot publish, as a consumer named like its cursor,
+//! `relay:<stream>`. Its letters are in the order of the log; they are made from it at each attempt.
+//!
+//! This is what operators and their tools use; consumers and publishers hold and try again by
+//! themselves.
 
 mod driving;
 mod holding;
+
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use eventstore::answer;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::{Namespace, publisher};
+
 pub(crate) use driving::{Letter, begin, due_keys, failed, lock, returned, settled};
 pub(crate) use holding::{Cause, Held, HoldError, held_keys, hold};
+
+/// How often a deadlock with those who drive letters is tried again.
+const DEADLOCKS: u32 = 10;
 
 /// What is to become of a held message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +39,8 @@ pub enum State {
     Dead,
     /// It is behind another one of its key.
     Waiting,
+    /// A publisher has sent it, or is about to, and does not know yet whether it arrived.
+    Sending,
 }
 
 impl State {
@@ -38,6 +51,7 @@ impl State {
             Self::Retrying => "retrying",
             Self::Dead => "dead",
             Self::Waiting => "waiting",
+            Self::Sending => "sending",
         }
     }
 
@@ -45,6 +59,7 @@ impl State {
         match text {
             "retrying" => Self::Retrying,
             "waiting" => Self::Waiting,
+            "sending" => Self::Sending,
             _ => Self::Dead,
         }
     }
@@ -53,7 +68,8 @@ impl State {
 /// A message that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Rises in the order in which the messages of a key take effect.
+    /// Rises in the order in which the messages of a key take effect; those of a publisher are in
+    /// the order of the log.
     pub id: i64,
     /// Whose message it is.
     pub consumer: String,
@@ -75,9 +91,10 @@ pub struct DeadLetter {
     pub last_attempt_at: Option<DateTime<Utc>>,
     /// What it was sent on.
     pub subject: String,
-    /// Its headers: an object of arrays of text.
+    /// Its headers: an object of arrays of text; empty if a publisher holds it.
     pub headers: String,
-    /// Its body; not text if it is no message of the contract.
+    /// Its body; not text if it is no message of the contract. Empty if it is an event that a
+    /// publisher holds: it is made from the log when it is sent.
     pub body: Vec<u8>,
 }
 
@@ -111,6 +128,12 @@ pub enum InterventionError {
         /// The first one of the key.
         first: i64,
     },
+    /// It may be in the stream by now.
+    #[error("dead letter {id} is on its way to the stream: look again in a moment")]
+    Sending {
+        /// Which.
+        id: i64,
+    },
     /// The database did not answer.
     #[error("ask the database")]
     Database(#[from] sqlx::Error),
@@ -131,6 +154,7 @@ pub async fn list(
                last_attempt_at, subject, headers::text AS "headers!", body
         FROM relay.dead_letters
         WHERE id > $1
+          AND state NOT IN ('sent', 'discarded')
           AND ($2::text IS NULL OR consumer = $2)
           AND ($3::text IS NULL OR key = $3)
           AND ($4::text IS NULL OR state = $4)
@@ -173,6 +197,18 @@ pub async fn find(pool: &PgPool, id: i64) -> Result<DeadLetter, InterventionErro
     found.ok_or(InterventionError::Unknown { id })
 }
 
+/// The ids of what the publisher of `namespace` holds back.
+pub(crate) async fn withheld(
+    pool: &PgPool,
+    namespace: &Namespace,
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let held = sqlx::query_scalar!(
+        "SELECT message_id FROM relay.dead_letters WHERE consumer = $1 AND state <> 'sent'",
+        publisher::cursor_name(namespace),
+    );
+    Ok(held.fetch_all(pool).await?.into_iter().collect())
+}
+
 /// How many letters each consumer has in each state.
 ///
 /// # Errors
@@ -182,6 +218,7 @@ pub async fn count(pool: &PgPool) -> Result<Vec<(String, State, i64)>, sqlx::Err
         r#"
         SELECT consumer, state, count(*) AS "letters!"
         FROM relay.dead_letters
+        WHERE state NOT IN ('sent', 'discarded')
         GROUP BY consumer, state
         ORDER BY consumer, state
         "#
@@ -214,12 +251,31 @@ pub async fn retry_all(
     consumer: Option<&str>,
     actor: &str,
 ) -> Result<usize, sqlx::Error> {
+    // Whoever drives letters locks those of one key after those of another, in another order.
+    let mut deadlocks = 0;
+    loop {
+        match retry_first(pool, consumer, actor).await {
+            Err(error) if is_deadlock(&error) && deadlocks < DEADLOCKS => deadlocks += 1,
+            done => return done,
+        }
+    }
+}
+
+fn is_deadlock(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("40P01"))
+}
+
+async fn retry_first(
+    pool: &PgPool,
+    consumer: Option<&str>,
+    actor: &str,
+) -> Result<usize, sqlx::Error> {
     let mut transaction = answer::begin(pool, "BEGIN").await?;
     let first = sqlx::query_scalar!(
         r#"
         SELECT letter.id
         FROM relay.dead_letters AS letter
-        WHERE letter.state <> 'waiting'
+        WHERE letter.state IN ('retrying', 'dead')
           AND ($1::text IS NULL OR letter.consumer = $1)
         ORDER BY letter.id
         FOR UPDATE
@@ -247,21 +303,44 @@ pub async fn discard(
     let mut transaction = answer::begin(pool, "BEGIN").await?;
     lock_first(&mut transaction, id).await?;
     record(&mut transaction, &[id], "discard", actor, Some(reason)).await?;
-    sqlx::query!("DELETE FROM relay.dead_letters WHERE id = $1", id)
+    sqlx::query!("DELETE FROM relay.dead_letters WHERE id = $1 AND position = 0", id)
         .execute(&mut *transaction)
         .await?;
+    // A publisher may come to it again: when the stream lost its end, it reads the log again.
+    sqlx::query!(
+        "UPDATE relay.dead_letters SET state = 'discarded', next_attempt_at = NULL WHERE id = $1",
+        id
+    )
+    .execute(&mut *transaction)
+    .await?;
     transaction.commit().await?;
     Ok(())
 }
 
 /// Makes sure that `id` is the first of its key, and stays so.
 async fn lock_first(transaction: &mut PgConnection, id: i64) -> Result<(), InterventionError> {
-    let found =
-        sqlx::query!("SELECT consumer, key FROM relay.dead_letters WHERE id = $1 FOR UPDATE", id);
+    let found = sqlx::query!(
+        r#"
+        SELECT consumer, key, state
+        FROM relay.dead_letters
+        WHERE id = $1 AND state NOT IN ('sent', 'discarded')
+        FOR UPDATE
+        "#,
+        id
+    );
     let found = found.fetch_optional(&mut *transaction).await?;
     let found = found.ok_or(InterventionError::Unknown { id })?;
+    if State::parse(&found.state) == State::Sending {
+        return Err(InterventionError::Sending { id });
+    }
     let first = sqlx::query_scalar!(
-        r#"SELECT min(id) AS "id!" FROM relay.dead_letters WHERE consumer = $1 AND key = $2"#,
+        r#"
+        SELECT id
+        FROM relay.dead_letters
+        WHERE consumer = $1 AND key = $2 AND state NOT IN ('sent', 'discarded')
+        ORDER BY position, ordinal, id
+        LIMIT 1
+        "#,
         found.consumer,
         found.key,
     );

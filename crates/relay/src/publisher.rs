@@ -10,15 +10,20 @@
 //! position that message carries, whatever the cursor says. The table of cases is in
 //! [`resume`]; why it is so, and what the broker was seen to do: docs/adr/0005-publish-with-expected-sequence.md.
 //!
+//! What cannot be sent is held with what follows of its stream, and sent later: [`withheld`],
+//! docs/adr/0015-held-back-by-the-publisher.md.
+//!
 //! What is published is retired from the outbox, a range at a time:
 //! docs/adr/0012-outbox-by-ranges.md. Commands never wait for any of this.
 
 mod lag;
 mod lease;
+mod letters;
 mod pace;
 mod pipeline;
 mod publishing;
 mod ready;
+mod redrive;
 mod resume;
 mod retention;
 mod session;
@@ -26,6 +31,7 @@ mod source;
 mod status;
 mod stream;
 mod trouble;
+mod withheld;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -35,7 +41,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::{Broker, Namespace, Render, StreamLimits};
+use crate::{Broker, Namespace, Render, Retries, StreamLimits};
 pub use lag::oldest_unpublished;
 use lease::{Candidacy, Lease};
 use publishing::Publishing;
@@ -57,18 +63,25 @@ pub struct PublisherConfig {
     /// How many messages are published in a second at most, so that whoever reads the stream is not
     /// overrun after an outage; as many as the broker takes if there is none.
     pub max_messages_per_second: Option<NonZeroU32>,
+    /// How often, and when, an event that cannot be published is tried again.
+    pub retries: Retries,
+    /// How many events may be held, failed or behind a failed one of their stream. At the limit
+    /// publishing stops, loudly: then it is not the events that are broken.
+    pub held_limit: u32,
 }
 
 impl PublisherConfig {
     /// On `broker` in `namespace`, with one replica, as fast as the broker takes it.
     #[must_use]
-    pub const fn new(broker: Broker, namespace: Namespace) -> Self {
+    pub fn new(broker: Broker, namespace: Namespace) -> Self {
         Self {
             broker,
             namespace,
             replicas: NonZeroUsize::MIN,
             limits: StreamLimits::NONE,
             max_messages_per_second: None,
+            retries: Retries::default(),
+            held_limit: 10_000,
         }
     }
 }
@@ -152,6 +165,6 @@ impl Publisher {
 }
 
 /// The cursor that a publisher of `namespace` leases.
-fn cursor_name(namespace: &Namespace) -> String {
+pub(crate) fn cursor_name(namespace: &Namespace) -> String {
     format!("relay:{}", namespace.stream_name())
 }

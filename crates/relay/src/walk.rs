@@ -62,7 +62,7 @@ impl Walk {
             self.reached = page.reached;
             let log = self.told.store.log_id();
             for item in page.items {
-                match outgoing(&self.told.namespace, log, item, &*self.told.render) {
+                match outgoing(&self.told.namespace, log, &item, &*self.told.render) {
                     Ok(message) => self.waiting.extend(message),
                     Err(error) => {
                         self.stopped = Some(chain(&error));

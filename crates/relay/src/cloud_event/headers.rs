@@ -104,6 +104,18 @@ pub const HEADERS: &[Header] = &[
         form: COUNT,
     },
     Header {
+        name: header::ORDINAL,
+        holds: "its place behind the event at that position, decimal",
+        presence: Presence::Sometimes("of a message that is no event"),
+        form: COUNT,
+    },
+    Header {
+        name: header::LATE,
+        holds: "`true`: it was held back, and comes behind messages of other streams that are younger",
+        presence: Presence::Sometimes("if it was held back"),
+        form: Form::Exactly("true"),
+    },
+    Header {
         name: header::COMMAND_ID,
         holds: "the command it follows from",
         presence: Presence::Always,

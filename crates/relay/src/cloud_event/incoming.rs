@@ -106,7 +106,7 @@ impl IncomingMessage {
             },
             position: headers.position()?,
             ordinal: headers.ordinal()?,
-            is_late: headers.optional(header::LATE).is_some(),
+            is_late: headers.is_late(),
             time: headers.parse(header::TIME)?,
             command_id: headers.parse(header::COMMAND_ID)?,
             correlation_id: headers.parse(header::CORRELATION_ID)?,
@@ -185,6 +185,24 @@ impl<'a> Headers<'a> {
     /// Its place among all messages of the log.
     pub(crate) fn place(&self) -> Result<OutboxPlace, MalformedMessage> {
         Ok(OutboxPlace::within(self.position()?, self.ordinal()?.unwrap_or_default()))
+    }
+
+    /// Whether it was sent out of its place.
+    pub(crate) fn is_late(&self) -> bool {
+        self.optional(header::LATE).is_some()
+    }
+
+    /// Up to where everything was published or held when it was sent: its place, unless it is late.
+    pub(crate) fn reached(&self) -> Result<OutboxPlace, MalformedMessage> {
+        if !self.is_late() {
+            return self.place();
+        }
+        let value = self.get(header::AFTER)?;
+        let place = value.split_once('.').and_then(|(position, ordinal)| {
+            let position = position.parse().ok().filter(|position| *position >= 0)?;
+            Some(OutboxPlace::within(Position::new(position), ordinal.parse().ok()?))
+        });
+        place.ok_or_else(|| invalid(header::AFTER, value))
     }
 
     /// Its position in the log.

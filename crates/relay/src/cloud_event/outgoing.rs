@@ -24,7 +24,17 @@ pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
 }
 
-/// What the outbox holds that is no message: publishing stops, because skipping it would be silent.
+impl Outgoing {
+    /// It is sent out of its place; everything up to `after` is in the stream or held.
+    #[must_use]
+    pub(crate) fn late(mut self, after: OutboxPlace) -> Self {
+        self.headers.insert(header::LATE, "true");
+        self.headers.insert(header::AFTER, format!("{}.{}", after.position(), after.ordinal()));
+        self
+    }
+}
+
+/// What the outbox holds that is no message.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind} {id} at position {} {fault}", place.position())]
 pub(crate) struct OutgoingError {
@@ -52,7 +62,7 @@ enum Fault {
 pub(crate) fn outgoing(
     namespace: &Namespace,
     log: LogId,
-    item: Outbound,
+    item: &Outbound,
     render: &dyn Render,
 ) -> Result<Option<Outgoing>, OutgoingError> {
     let place = item.place();
@@ -60,8 +70,8 @@ pub(crate) fn outgoing(
         Outbound::Event { subject, event } => {
             let id = event.id.get();
             let fault = |fault, source| OutgoingError { kind: "event", id, place, fault, source };
-            let rendered =
-                public(subject, &event, render).map_err(|(why, source)| fault(why, source))?;
+            let rendered = public(subject.as_deref(), event, render)
+                .map_err(|(why, source)| fault(why, source))?;
             let Some(Rendered { subject, body }) = rendered else { return Ok(None) };
             let attributes = Attributes {
                 id,
@@ -86,10 +96,10 @@ pub(crate) fn outgoing(
                 metadata,
                 ..
             } = message;
-            let (stream, metadata) = (&stream, &metadata);
+            let (id, recorded_at, command_id) = (*id, *recorded_at, *command_id);
             let attributes =
                 Attributes { id, place, stream, version: None, recorded_at, command_id, metadata };
-            let message = attributes.message(namespace, log, &subject, body);
+            let message = attributes.message(namespace, log, subject, body.clone());
             let fault = |fault| OutgoingError { kind: "message", id, place, fault, source: None };
             message.map(Some).map_err(fault)
         }
@@ -98,7 +108,7 @@ pub(crate) fn outgoing(
 
 /// What the contract says of `event`, which must be what the outbox says, if it says anything.
 fn public(
-    recorded: Option<String>,
+    recorded: Option<&str>,
     event: &RecordedEvent,
     render: &dyn Render,
 ) -> Result<Option<Rendered>, (Fault, Option<RenderError>)> {
@@ -109,7 +119,7 @@ fn public(
         }
         (Ok(None), Some(_)) => Err((Fault::Private, None)),
         (Ok(Some(Rendered { subject: rendered, .. })), Some(recorded)) if rendered != recorded => {
-            Err((Fault::OtherSubject { recorded, rendered }, None))
+            Err((Fault::OtherSubject { recorded: recorded.to_owned(), rendered }, None))
         }
         (Ok(rendered), _) => Ok(rendered),
     }

@@ -11,7 +11,7 @@ pub trait Render: Send + Sync + 'static {
     /// The public message of `event`, or `None` if the public is not told.
     ///
     /// Of an event that has a row in the outbox, `None` and another subject than that of the row are
-    /// faults: publishing stops.
+    /// faults: it is held, and those of its stream behind it.
     ///
     /// # Errors
     /// The event cannot be read.

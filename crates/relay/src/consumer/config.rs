@@ -85,7 +85,7 @@ impl Default for Retries {
 
 impl Retries {
     /// How long to wait after so many attempts have failed.
-    pub(super) fn wait_after(&self, attempts: u32) -> Duration {
+    pub(crate) fn wait_after(&self, attempts: u32) -> Duration {
         let doubled = self.first.saturating_mul(1 << attempts.saturating_sub(1).min(20));
         // Chance keeps what failed together from being tried together again.
         doubled.min(self.cap).mul_f64(rand::random_range(0.5..=1.0))

@@ -32,7 +32,7 @@ pub(crate) async fn due_keys(
             SELECT DISTINCT ON (letter.key) letter.key, letter.id, letter.state, letter.next_attempt_at
             FROM relay.dead_letters AS letter
             WHERE letter.consumer = $1
-            ORDER BY letter.key, letter.id
+            ORDER BY letter.key, letter.position, letter.ordinal, letter.id
         ) AS first
         WHERE first.state = 'waiting'
            OR first.state = 'retrying' AND first.next_attempt_at <= clock_timestamp()
@@ -61,7 +61,7 @@ pub(crate) async fn begin(
             SELECT letter.id, letter.state, letter.next_attempt_at
             FROM relay.dead_letters AS letter
             WHERE letter.consumer = $1 AND letter.key = $2
-            ORDER BY letter.id
+            ORDER BY letter.position, letter.ordinal, letter.id
             LIMIT $3
             FOR UPDATE
         ),

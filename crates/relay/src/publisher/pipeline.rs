@@ -21,10 +21,13 @@ use crate::backoff::Backoff;
 /// How often an idle publisher looks whether the stream is still where it left it.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether something that is held is due.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How long what is in flight is waited for after a stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-type Reading<'a> = Pin<Box<dyn Future<Output = Result<Batch, sqlx::Error>> + Send + 'a>>;
+type Reading<'a> = Pin<Box<dyn Future<Output = Result<Batch, Trouble>> + Send + 'a>>;
 
 /// One session's pipeline.
 pub(super) struct Pipeline<'a> {
@@ -46,13 +49,31 @@ impl<'a> Pipeline<'a> {
     pub(super) async fn run(mut self, stop: &CancellationToken) -> Result<(), Trouble> {
         let mut reading: Option<Reading<'a>> = None;
         let mut checked = Instant::now();
+        let mut look_at = Instant::now();
+        let mut is_redriving = false;
         let mut stop_limit = None;
         loop {
             let is_stopping = stop_limit.is_some();
-            let pause = if is_stopping { None } else { self.send().await? };
+            let is_any_held = !is_stopping && self.source.withheld.is_any();
+            // Not while something is read: that may hold more.
+            let mut is_looking = is_any_held && !is_redriving && Instant::now() >= look_at;
+            if is_looking && reading.is_none() {
+                is_looking = false;
+                let letters = self.source.withheld.letters();
+                is_redriving = letters.are_due(self.ready.confirmed()).await?;
+                look_at = Instant::now() + LOOK_EVERY;
+            }
+            let pause = if is_stopping || is_redriving { None } else { self.send().await? };
             if self.session.is_idle() {
                 if is_stopping {
                     return Ok(());
+                }
+                if is_redriving && reading.is_none() {
+                    is_redriving = false;
+                    if self.redrive().await? {
+                        look_at = Instant::now();
+                    }
+                    continue;
                 }
                 if !self.ready.is_waiting()
                     && let Some(trouble) = self.ready.stopped()
@@ -68,7 +89,8 @@ impl<'a> Pipeline<'a> {
                     }
                 }
             }
-            if let (None, false, Some(after)) = (&reading, is_stopping, self.ready.wants()) {
+            let is_reading_on = !is_stopping && !is_redriving && !is_looking;
+            if let (None, true, Some(after)) = (&reading, is_reading_on, self.ready.wants()) {
                 reading = Some(Box::pin(self.source.next(after)));
             }
             let lost = self.session.lost();
@@ -88,6 +110,7 @@ impl<'a> Pipeline<'a> {
                 }
                 () = until(stop_limit), if is_stopping => return Ok(()),
                 () = until(pause), if pause.is_some() => {}
+                () = sleep_until(look_at), if is_any_held && !is_looking && !is_redriving => {}
                 () = self.wakeup.wait(), if self.ready.is_at_end() => self.ready.look_again(),
             }
         }
@@ -118,13 +141,7 @@ impl<'a> Pipeline<'a> {
             Ok(messages) => messages,
             Err(PublishFailure::Trouble(trouble)) => return Err(trouble),
             Err(PublishFailure::Known { place, sequence }) => {
-                *self.known = place;
-                self.backoff.reset();
-                return Err(Trouble::Doubt(format!(
-                    "the broker knows position {}, once stored at sequence {sequence}, \
-                     but does not hold it: publishing it again without its id",
-                    place.position()
-                )));
+                return Err(self.known(place, sequence));
             }
         };
         self.ready.confirm(messages);
@@ -134,6 +151,17 @@ impl<'a> Pipeline<'a> {
         self.reporter.report(RelayStatus::Publishing);
         self.move_cursor();
         Ok(())
+    }
+
+    /// The broker remembers the id of what stands at `place`: it is sent without, once asked again.
+    pub(super) fn known(&mut self, place: OutboxPlace, sequence: u64) -> Trouble {
+        *self.known = place.max(*self.known);
+        self.backoff.reset();
+        Trouble::Doubt(format!(
+            "the broker knows position {}, once stored at sequence {sequence}, \
+             but does not hold it: publishing it again without its id",
+            place.position()
+        ))
     }
 
     /// Lets the cursor follow what is confirmed.
@@ -147,7 +175,7 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-async fn read(reading: &mut Option<Reading<'_>>) -> Result<Batch, sqlx::Error> {
+async fn read(reading: &mut Option<Reading<'_>>) -> Result<Batch, Trouble> {
     match reading {
         Some(reading) => reading.await,
         None => pending().await,

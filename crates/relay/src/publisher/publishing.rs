@@ -2,22 +2,26 @@
 
 use std::collections::VecDeque;
 
-use eventstore::{EventStore, Filter, OutboxPlace, Position, Wakeup};
+use eventstore::{EventStore, Filter, Outbound, OutboxPlace, Position, Wakeup};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::PublisherConfig;
+use super::cursor_name;
 use super::lease::Lease;
+use super::letters::Letters;
 use super::pace::Pace;
 use super::pipeline::Pipeline;
 use super::ready::Ready;
 use super::resume::resume;
 use super::session::{Published, Session, WINDOW};
-use super::source::{Batch, Source, unpublishable};
+use super::source::{PAGE, Source};
 use super::status::Reporter;
 use super::trouble::Trouble;
+use super::withheld::Withheld;
 use crate::Render;
 use crate::backoff::Backoff;
+use crate::broker::chain;
 
 /// One session's worth of publishing.
 pub(super) struct Publishing<'a> {
@@ -39,11 +43,15 @@ impl Publishing<'_> {
         let opened = lease.hold(Box::pin(Session::open(self.config)));
         let Some(opened) = self.stop.run_until_cancelled(opened).await else { return Ok(()) };
         let mut session = opened??;
-        let place = self.resume(lease, &mut session).await?;
+        let pool = self.store.pool().clone();
+        let letters = Letters::new(pool, cursor_name(&self.config.namespace), lease.epoch());
+        let place = Box::pin(self.resume(lease, &mut session, &letters)).await?;
+        let withheld = lease.hold(Withheld::load(letters, self.config.held_limit)).await??;
+        let source = self.source(&withheld);
         let (cursor, moves) = watch::channel(lease.position());
         let store = self.store;
         let pipeline = Pipeline {
-            source: Source { store, namespace: &self.config.namespace, render: self.render },
+            source,
             session: &mut session,
             pace: Pace::new(self.config.max_messages_per_second),
             ready: Ready::new(place),
@@ -53,7 +61,12 @@ impl Publishing<'_> {
             backoff: self.backoff,
             known: self.known,
         };
-        lease.follow(moves, store, pipeline.run(self.stop)).await?
+        let published = lease.follow(moves, store, pipeline.run(self.stop)).await?;
+        let Err(Trouble::TooLarge { place, error }) = published else { return published };
+        // The next session finds it held, with what follows of its key, and goes on behind it.
+        lease.hold(Box::pin(source.hold(place, error.clone()))).await??;
+        self.backoff.reset();
+        Err(Trouble::Doubt(error))
     }
 
     /// Brings the cursor to where the stream says; answers with the place to go on behind.
@@ -61,6 +74,7 @@ impl Publishing<'_> {
         &mut self,
         lease: &mut Lease,
         session: &mut Session,
+        letters: &Letters,
     ) -> Result<OutboxPlace, Trouble> {
         let (tail, published) = lease.hold(session.tail(self.store.log_id())).await??;
         let from = OutboxPlace::after(lease.position());
@@ -71,9 +85,10 @@ impl Publishing<'_> {
                 place = OutboxPlace::after(place.position());
             }
             if place > from {
-                lease.hold(self.verify_run(session, from, published)).await??;
+                lease.hold(self.verify_run(session, letters, from, published)).await??;
             }
         }
+        lease.hold(settle(session, letters, place)).await??;
         let (from, to) = (lease.position(), place.completed());
         if to < from {
             tracing::warn!(%from, %to, "the stream is behind the cursor: publishing again from the log");
@@ -111,30 +126,37 @@ impl Publishing<'_> {
     }
 
     /// Before the cursor passes over what it did not see acknowledged: that the stream holds all
-    /// of it. What was on its way at once fits a window, so no more than that is looked at.
+    /// of it that is not held. What was on its way at once fits a window, so no more than that is
+    /// looked at.
     async fn verify_run(
         &self,
         session: &mut Session,
+        letters: &Letters,
         from: OutboxPlace,
         last: Published,
     ) -> Result<(), Trouble> {
+        let held = letters.ids(from).await?;
         let mut ids = VecDeque::new();
         let mut after = from;
-        while after < last.place {
-            let Batch { messages, reached, stopped } = self.source().next(after).await?;
-            let run = messages.iter().filter(|message| message.place <= last.place);
-            ids.extend(run.map(|message| message.id));
-            ids.drain(..ids.len().saturating_sub(WINDOW));
-            if let Some(error) = stopped.filter(|_| reached < last.place) {
-                return Err(unpublishable(&error));
+        while after < last.reached {
+            let page = self.store.read_outbound(after, PAGE).await?;
+            for item in page.items.iter().filter(|item| item.place() <= last.reached) {
+                let id = match item {
+                    Outbound::Event { event, .. } => event.id.get(),
+                    Outbound::Message(message) => message.id,
+                };
+                if !held.contains(&id) && self.is_public(item)? {
+                    ids.push_back(id);
+                }
             }
-            if reached == after {
+            ids.drain(..ids.len().saturating_sub(WINDOW));
+            if page.reached == after {
                 break;
             }
-            after = reached;
+            after = page.reached;
         }
-        let Some(stranger) = session.first_stranger(last.sequence, ids.make_contiguous()).await?
-        else {
+        let (log, run) = (self.store.log_id(), ids.make_contiguous());
+        let Some(stranger) = session.first_stranger(log, last.sequence, run).await? else {
             return Ok(());
         };
         let end = session.last_sequence();
@@ -144,8 +166,44 @@ impl Publishing<'_> {
         )))
     }
 
-    fn source(&self) -> Source<'_> {
-        let (store, namespace, render) = (self.store, &self.config.namespace, self.render);
-        Source { store, namespace, render }
+    /// Whether the public was told of `item`: the outbox says so, or else the contract.
+    fn is_public(&self, item: &Outbound) -> Result<bool, Trouble> {
+        let Outbound::Event { subject: None, event } = item else { return Ok(true) };
+        let rendered = self.render.render(event).map_err(|error| {
+            let (position, error) = (event.position, chain(&error));
+            Trouble::Refused(format!(
+                "nobody can say whether the event at position {position} is in the stream: {error}"
+            ))
+        })?;
+        Ok(rendered.is_some())
     }
+
+    fn source<'a>(&self, withheld: &'a Withheld) -> Source<'a>
+    where
+        Self: 'a,
+    {
+        let Self { store, config, render, .. } = self;
+        Source {
+            store,
+            namespace: &config.namespace,
+            render: *render,
+            retries: config.retries,
+            withheld,
+        }
+    }
+}
+
+/// Takes over what the stream says of what was held, before anything is read behind `resumed`.
+async fn settle(
+    session: &mut Session,
+    letters: &Letters,
+    resumed: OutboxPlace,
+) -> Result<(), Trouble> {
+    let mut arrived = Vec::new();
+    for letter in letters.unsure().await? {
+        if session.holds(letter.sequence, letter.message_id).await? {
+            arrived.push(letter.id);
+        }
+    }
+    letters.settle(&arrived, session.last_sequence(), resumed).await
 }

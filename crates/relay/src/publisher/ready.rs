@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use eventstore::OutboxPlace;
 
-use super::source::{Batch, unpublishable};
+use super::source::Batch;
 use super::trouble::Trouble;
 use crate::cloud_event::Outgoing;
 
@@ -70,7 +70,7 @@ impl Ready {
             Some(last) => *last = reached,
             None => self.confirmed = reached,
         }
-        self.stopped = stopped.map(|error| unpublishable(&error));
+        self.stopped = stopped;
     }
 
     /// There may be more than there was.

@@ -10,7 +10,7 @@ use async_nats::jetstream::context::{
 };
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use eventstore::{LogId, OutboxPlace};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -70,6 +70,8 @@ pub(super) enum PublishFailure {
 pub(super) struct Published {
     pub(super) id: Uuid,
     pub(super) place: OutboxPlace,
+    /// Everything up to here is in the stream or held.
+    pub(super) reached: OutboxPlace,
     pub(super) sequence: u64,
 }
 
@@ -116,33 +118,50 @@ impl Session {
         // Not a direct get: a replica that lags might answer that.
         if let Some(last) = found(self.stream.get_raw_message(self.last_sequence).await)? {
             let published = ours(&last, log)?;
-            return Ok((Tail::At(published.place), Some(published)));
+            return Ok((Tail::At(published.reached), Some(published)));
         }
         let subjects = self.namespace.all_subjects();
         let left = found(self.stream.get_last_raw_message_by_subject(&subjects).await)?;
         let published = left.map(|message| ours(&message, log)).transpose()?;
-        Ok((Tail::Removed(published.map(|message| message.place)), published))
+        Ok((Tail::Removed(published.map(|message| message.reached)), published))
     }
 
-    /// The first sequence at which the messages `ids`, the last of them at `end`, should be and
-    /// something else is, or nothing any more. What was purged from the front is not missed.
+    /// The first sequence at which the messages `ids` of `log`, the last of them at `end`, should be
+    /// and something else is, or nothing any more. Between them may be late ones. What was purged
+    /// from the front is not missed.
     pub(super) async fn first_stranger(
         &mut self,
+        log: LogId,
         end: u64,
         ids: &[Uuid],
     ) -> Result<Option<u64>, Trouble> {
         let first_kept = self.stream.cached_info().state.first_sequence;
-        let start = (end + 1).saturating_sub(ids.len() as u64);
-        for (sequence, id) in (start..).zip(ids) {
-            if sequence < first_kept {
-                continue;
-            }
+        let (mut stranger, mut ids) = (None, ids.iter().rev());
+        let mut id = ids.next();
+        let mut sequence = end;
+        while let Some(expected) = id
+            && sequence >= first_kept.max(1)
+        {
             let stored = found(self.stream.get_raw_message(sequence).await)?;
-            if !stored.is_some_and(|message| Headers::of(&message.headers).id() == Ok(*id)) {
-                return Ok(Some(sequence));
+            let headers = stored.as_ref().map(|message| Headers::of(&message.headers));
+            if !headers.as_ref().is_some_and(|it| it.is_late() && it.log() == Ok(log)) {
+                if !headers.is_some_and(|it| it.id() == Ok(*expected)) {
+                    stranger = Some(sequence);
+                }
+                id = ids.next();
             }
+            sequence -= 1;
         }
-        Ok(None)
+        Ok(stranger)
+    }
+
+    /// Whether the message at `sequence` has this `id`.
+    pub(super) async fn holds(&mut self, sequence: u64, id: Uuid) -> Result<bool, Trouble> {
+        if sequence == 0 || sequence > self.last_sequence {
+            return Ok(false);
+        }
+        let stored = found(self.stream.get_raw_message(sequence).await)?;
+        Ok(stored.is_some_and(|message| Headers::of(&message.headers).id() == Ok(id)))
     }
 
     /// Whether another message may be sent.
@@ -257,8 +276,8 @@ fn found(got: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMes
 fn ours(message: &StreamMessage, log: LogId) -> Result<Published, Trouble> {
     let headers = Headers::of(&message.headers);
     let published = headers.log().and_then(|source| {
-        let (id, place) = (headers.id()?, headers.place()?);
-        Ok((source, Published { id, place, sequence: message.sequence }))
+        let (id, place, reached) = (headers.id()?, headers.place()?, headers.reached()?);
+        Ok((source, Published { id, place, reached, sequence: message.sequence }))
     });
     let foreign = |what: String| {
         let (sequence, subject) = (message.sequence, &message.subject);
@@ -276,10 +295,13 @@ fn ours(message: &StreamMessage, log: LogId) -> Result<Published, Trouble> {
 
 fn of_publish(place: OutboxPlace, error: &PublishError) -> Trouble {
     let text = format!("publish position {}: {}", place.position(), chain(error));
-    let refused = matches!(error.source(), Some(source) if source.is::<jetstream::Error>());
+    let refused = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
+    let is_too_large = error.kind() == PublishErrorKind::MaxPayloadExceeded
+        || refused
+            .is_some_and(|error| error.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM);
     match error.kind() {
-        PublishErrorKind::MaxPayloadExceeded => Trouble::Refused(text),
-        PublishErrorKind::Other if refused => Trouble::Refused(text),
+        _ if is_too_large => Trouble::TooLarge { place, error: text },
+        PublishErrorKind::Other if refused.is_some() => Trouble::Refused(text),
         _ => Trouble::Doubt(text),
     }
 }

@@ -1,6 +1,6 @@
 //! Why publishing was interrupted, and so what comes next.
 
-use eventstore::CursorError;
+use eventstore::{CursorError, OutboxPlace};
 
 use super::RelayStatus;
 use crate::broker::chain;
@@ -12,6 +12,8 @@ pub(super) enum Trouble {
     Unreachable(String),
     /// Something was not as expected: nothing believed so far holds, look again.
     Doubt(String),
+    /// The broker never takes the message at this place, because of its size.
+    TooLarge { place: OutboxPlace, error: String },
     /// It cannot go on until somebody changes something.
     Refused(String),
     /// The database did not answer: ask again.
@@ -24,7 +26,9 @@ impl Trouble {
     /// What to show of it.
     pub(super) fn into_status(self) -> RelayStatus {
         match self {
-            Self::Unreachable(error) | Self::Doubt(error) => RelayStatus::Connecting { error },
+            Self::Unreachable(error) | Self::Doubt(error) | Self::TooLarge { error, .. } => {
+                RelayStatus::Connecting { error }
+            }
             Self::Database(error) => {
                 RelayStatus::Connecting { error: format!("database: {}", chain(&error)) }
             }

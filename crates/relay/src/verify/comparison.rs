@@ -14,6 +14,7 @@ use super::digest::{Digest, digest};
 use super::reader::Stored;
 use super::{Counts, Difference};
 use crate::cloud_event::{Headers, Outgoing, header};
+use crate::dead_letters::withheld;
 use crate::walk::{Told, Walk, WalkError};
 
 /// How many messages that were passed over are remembered; more are missing at once.
@@ -133,13 +134,17 @@ impl Comparison {
                 self.pass(&passed);
             }
         }
-        self.give_up();
-        Ok(())
+        self.give_up().await
     }
 
-    /// What was passed over so far is missing, unless it comes late.
-    pub(super) fn give_up(&mut self) {
-        let waiting = self.passed.values_mut().flatten().filter(|passed| !passed.is_missing);
+    /// What was passed over so far is missing, unless the publisher holds it back.
+    pub(super) async fn give_up(&mut self) -> Result<(), WalkError> {
+        if self.passed.values().flatten().all(|passed| passed.is_missing) {
+            return Ok(());
+        }
+        let held = withheld(self.told.store.pool(), &self.told.namespace).await?;
+        let is_missing = |passed: &&mut Passed| !passed.is_missing && !held.contains(&passed.id);
+        let waiting = self.passed.values_mut().flatten().filter(is_missing);
         let mut missing: Vec<_> = waiting
             .map(|passed| {
                 passed.is_missing = true;
@@ -148,6 +153,7 @@ impl Comparison {
             .collect();
         missing.sort_by_key(|(place, _)| *place);
         self.found.extend(missing.into_iter().map(|(_, difference)| difference));
+        Ok(())
     }
 
     fn read<'a>(

@@ -178,7 +178,7 @@ impl Watch {
             }
         }
         part.next = part.next.max(end + 1);
-        part.comparison.give_up();
+        part.comparison.give_up().await?;
         let reached = part.comparison.compared().await?;
         let differences: Vec<_> = part.comparison.differences().collect();
         self.report(&differences, reached);

@@ -20,6 +20,7 @@ mod retention;
 mod suspects;
 mod takeover;
 mod verify;
+mod withheld;
 mod world;
 
 use sqlx::migrate::Migrator;

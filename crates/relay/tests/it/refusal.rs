@@ -1,13 +1,9 @@
 //! What a publisher does not go past until somebody changes something.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use async_nats::HeaderMap;
-use eventstore::{Position, RecordedEvent};
-use relay::{Render, RenderError, Rendered};
+use eventstore::Position;
 
-use crate::world::{SUBJECT, World, render};
+use crate::world::World;
 
 #[tokio::test]
 async fn a_foreign_message_at_the_end_is_refused_until_it_is_gone() {
@@ -79,82 +75,6 @@ async fn a_stream_that_knows_more_than_the_log_is_refused() {
 }
 
 #[tokio::test]
-async fn an_event_without_a_message_stops_publishing_and_nothing_is_skipped() {
-    let world = World::new().await;
-    let mends = Mends::default();
-    let mut publisher = world.publisher_of(Mendable {
-        mends: mends.clone(),
-        broken: |event| match event.version.get() {
-            5 => Ok(None),
-            7 => Err(RenderError::new("no such type")),
-            _ => render(event),
-        },
-    });
-    world.append(10).await; // public: 1, 3, 5, 7, 9
-    let reason = publisher.refuses().await;
-    assert!(
-        reason.ends_with("at position 5 is in the outbox, but the contract has no message for it"),
-        "{reason}"
-    );
-    assert_eq!(world.messages().await.len(), 2, "those before it are published");
-    mends.mend();
-    world.complete().await;
-    publisher.publishes().await;
-    publisher.stop().await;
-}
-
-#[tokio::test]
-async fn an_event_that_the_contract_gives_another_subject_stops_publishing() {
-    let world = World::new().await;
-    let mends = Mends::default();
-    let mut publisher = world.publisher_of(Mendable {
-        mends: mends.clone(),
-        broken: |event| match event.version.get() {
-            5 => {
-                Ok(Some(Rendered { subject: "testing.other.v2".to_owned(), body: "{}".to_owned() }))
-            }
-            _ => render(event),
-        },
-    });
-    world.append(10).await;
-    let reason = publisher.refuses().await;
-    assert!(
-        reason.ends_with(
-            "at position 5 is in the outbox as \"testing.it-happened.v1\", \
-             but the contract makes \"testing.other.v2\" of it"
-        ),
-        "{reason}"
-    );
-    assert_eq!(world.messages().await.len(), 2, "those before it are published");
-    mends.mend();
-    world.complete().await;
-    publisher.stop().await;
-}
-
-#[tokio::test]
-async fn a_message_that_is_too_large_stops_publishing_and_nothing_is_skipped() {
-    let world = World::new().await;
-    let mends = Mends::default();
-    let mut publisher = world.publisher_of(Mendable {
-        mends: mends.clone(),
-        broken: |event| match event.version.get() {
-            5 => Ok(Some(Rendered {
-                subject: SUBJECT.to_owned(),
-                body: format!("{:?}", "x".repeat(2_000_000)),
-            })),
-            _ => render(event),
-        },
-    });
-    world.append(10).await;
-    let reason = publisher.refuses().await;
-    assert!(reason.starts_with("publish position 5: max payload size exceeded"), "{reason}");
-    assert_eq!(world.messages().await.len(), 2, "those before it are published");
-    mends.mend();
-    world.complete().await;
-    publisher.stop().await;
-}
-
-#[tokio::test]
 async fn a_full_stream_stops_publishing_until_there_is_room() {
     let world = World::new().await;
     let mut publisher = world.publisher();
@@ -170,27 +90,6 @@ async fn a_full_stream_stops_publishing_until_there_is_room() {
     context.update_stream(&config).await.unwrap();
     world.complete().await;
     publisher.stop().await;
-}
-
-/// The contract is repaired while the publisher runs.
-#[derive(Clone, Default)]
-struct Mends(Arc<AtomicBool>);
-
-impl Mends {
-    fn mend(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-struct Mendable {
-    mends: Mends,
-    broken: fn(&RecordedEvent) -> Result<Option<Rendered>, RenderError>,
-}
-
-impl Render for Mendable {
-    fn render(&self, event: &RecordedEvent) -> Result<Option<Rendered>, RenderError> {
-        if self.mends.0.load(Ordering::SeqCst) { render(event) } else { (self.broken)(event) }
-    }
 }
 
 /// While a page is on its way, a foreign message takes the place of one of ours: nothing of ours

@@ -165,8 +165,20 @@ impl World {
 
     /// Starts a publisher with another contract.
     pub(crate) fn publisher_of(&self, render: impl Render) -> Running<RelayState> {
+        self.publisher_with(self.publisher_config(), render)
+    }
+
+    pub(crate) fn publisher_config(&self) -> PublisherConfig {
         let mut config = PublisherConfig::new(self.url.parse().unwrap(), self.namespace.clone());
         config.replicas = self.replicas;
+        config
+    }
+
+    pub(crate) fn publisher_with(
+        &self,
+        config: PublisherConfig,
+        render: impl Render,
+    ) -> Running<RelayState> {
         let wakeup = Wakeup::listen(self.pool());
         let publisher = Publisher::new(self.store.clone(), wakeup, config, render);
         let state = publisher.state();
