@@ -27,12 +27,14 @@ impl World {
         dead_letters::list(&self.pool(), &Selection::default(), 1_000).await.unwrap()
     }
 
-    /// Waits until there are so many dead letters, and so many that wait behind them.
+    /// Waits until there are so many dead letters, so many that wait behind them, and no others.
     async fn holds(&self, dead: usize, waiting: usize) -> Vec<DeadLetter> {
         eventually(LIMIT, "letters to be dead", || async {
             let letters = self.letters().await;
             let count = |state| letters.iter().filter(|letter| letter.state == state).count();
-            if (count(State::Dead), count(State::Waiting)) == (dead, waiting) {
+            if (count(State::Dead), count(State::Waiting), letters.len())
+                == (dead, waiting, dead + waiting)
+            {
                 Ok(letters)
             } else {
                 Err(letters)
