@@ -77,7 +77,9 @@ impl World {
         eventually(LIMIT, "letters to be dead", || async {
             let letters = self.withheld().await;
             let count = |state| letters.iter().filter(|letter| letter.state == state).count();
-            if (count(State::Dead), count(State::Waiting)) == (dead, waiting) {
+            if (count(State::Dead), count(State::Waiting), letters.len())
+                == (dead, waiting, dead + waiting)
+            {
                 Ok(letters)
             } else {
                 Err(letters)
