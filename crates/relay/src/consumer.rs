@@ -38,6 +38,7 @@ use crate::backoff::Backoff;
 pub use config::{ConsumerConfig, Marks, Retries, SLOTS, Start};
 pub(crate) use delivery::Delivery;
 use flow::Before;
+pub(crate) use handler::Nature;
 pub use handler::{Handler, HandlerError};
 use marks::Marker;
 use ownership::Ownership;

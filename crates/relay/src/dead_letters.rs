@@ -22,6 +22,7 @@ use eventstore::answer;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::consumer::Nature;
 use crate::{Namespace, publisher};
 
 pub(crate) use driving::{Letter, begin, due_keys, failed, lock, returned, settled};
@@ -255,14 +256,12 @@ pub async fn retry_all(
     let mut deadlocks = 0;
     loop {
         match retry_first(pool, consumer, actor).await {
-            Err(error) if is_deadlock(&error) && deadlocks < DEADLOCKS => deadlocks += 1,
+            Err(error) if Nature::of(&error) == Nature::Conflict && deadlocks < DEADLOCKS => {
+                deadlocks += 1;
+            }
             done => return done,
         }
     }
-}
-
-fn is_deadlock(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("40P01"))
 }
 
 async fn retry_first(

@@ -9,8 +9,9 @@ use super::{documents, headers};
 const ABOUT: &str = "What Annals tells other systems, on one NATS JetStream stream. \
     The application described here is the reader: it receives, and must not publish on these \
     subjects. \
-    Messages are at least once for each reader and in the order of the log; the same message has \
-    the same `ce-id`. \
+    Messages are at least once for each reader and in the order of the log, but for those with \
+    `ce-late`, which come later and in the order of their `ce-subject`; the same message has the \
+    same `ce-id`. \
     Within a version nothing is removed, renamed or given another meaning; members and headers may \
     be added, so ignore what you do not know.";
 

@@ -74,7 +74,7 @@ impl From<sqlx::Error> for HandlerError {
 
 /// What an error of the database says about those who work on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nature {
+pub(crate) enum Nature {
     /// Nobody answers, or not now.
     Unavailable,
     /// Two transactions were in each other's way.
@@ -84,7 +84,7 @@ pub(super) enum Nature {
 }
 
 impl Nature {
-    pub(super) fn of(error: &sqlx::Error) -> Self {
+    pub(crate) fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(refused) => match refused.code().as_deref() {
                 // Serialization failure and deadlock.

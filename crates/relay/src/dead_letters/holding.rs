@@ -76,51 +76,70 @@ pub(crate) async fn hold(
     if letters.fetch_one(&mut *transaction).await? >= i64::from(by.limit) {
         return Err(HoldError::Full { limit: by.limit });
     }
-    for (delivery, cause) in deliveries {
-        let (state, error, again_after_s, attempts) = match cause {
-            Cause::Failed { error, again_after_s } => {
-                (State::Retrying, Some(error), Some(*again_after_s), 1)
-            }
-            Cause::Hopeless { error, attempts } => (State::Dead, Some(error), None, *attempts),
-            Cause::Behind => (State::Waiting, None, None, 0),
-        };
-        insert(transaction, by.consumer, delivery, (state, error, again_after_s, attempts)).await?;
-    }
-    Ok(())
-}
-
-async fn insert(
-    transaction: &mut PgConnection,
-    consumer: &str,
-    delivery: &Delivery,
-    (state, error, again_after_s, attempts): (State, Option<&String>, Option<f64>, i32),
-) -> Result<(), sqlx::Error> {
-    let message_id: Uuid = delivery.id;
+    let rows: Vec<Row<'_>> = deliveries.iter().map(|(_, cause)| Row::of(cause)).collect();
+    let keys: Vec<&str> = deliveries.iter().map(|(one, _)| one.key.as_str()).collect();
+    let ids: Vec<Uuid> = deliveries.iter().map(|(one, _)| one.id).collect();
+    let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
+    let attempts: Vec<i32> = rows.iter().map(|row| row.attempts).collect();
+    let waits: Vec<Option<f64>> = rows.iter().map(|row| row.again_after_s).collect();
+    let errors: Vec<Option<&str>> = rows.iter().map(|row| row.error).collect();
+    let subjects: Vec<&str> = deliveries.iter().map(|(one, _)| one.raw.subject.as_str()).collect();
+    let headers: Vec<String> = deliveries.iter().map(|(one, _)| headers(one)).collect();
+    let bodies: Vec<&[u8]> = deliveries.iter().map(|(one, _)| one.raw.payload.as_ref()).collect();
     sqlx::query!(
         r#"
         INSERT INTO relay.dead_letters (
             consumer, key, message_id, state, attempts, next_attempt_at, error, last_attempt_at,
             subject, headers, body
         )
-        VALUES (
-            $1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6), $7,
-            CASE WHEN $5 > 0 THEN clock_timestamp() END, $8, $9::text::json, $10
-        )
+        SELECT $1, given.key, given.message_id, given.state, given.attempts,
+               clock_timestamp() + make_interval(secs => given.again_after_s), given.error,
+               CASE WHEN given.attempts > 0 THEN clock_timestamp() END,
+               given.subject, given.headers::json, given.body
+        FROM unnest($2::text[], $3::uuid[], $4::text[], $5::integer[], $6::float8[], $7::text[],
+                    $8::text[], $9::text[], $10::bytea[])
+             WITH ORDINALITY AS given (
+                 key, message_id, state, attempts, again_after_s, error, subject, headers, body, number
+             )
+        ORDER BY given.number
         "#,
-        consumer,
-        delivery.key,
-        message_id,
-        state.as_str(),
-        attempts,
-        again_after_s,
-        error,
-        delivery.raw.subject.as_str(),
-        headers(delivery),
-        delivery.raw.payload.as_ref(),
+        by.consumer,
+        &keys as _,
+        &ids,
+        &states as _,
+        &attempts,
+        &waits as _,
+        &errors as _,
+        &subjects as _,
+        &headers,
+        &bodies as _,
     )
     .execute(transaction)
     .await?;
     Ok(())
+}
+
+/// What the cause makes of a letter.
+struct Row<'a> {
+    state: State,
+    error: Option<&'a str>,
+    again_after_s: Option<f64>,
+    attempts: i32,
+}
+
+impl<'a> Row<'a> {
+    fn of(cause: &'a Cause) -> Self {
+        let (state, error, again_after_s, attempts) = match cause {
+            Cause::Failed { error, again_after_s } => {
+                (State::Retrying, Some(error.as_str()), Some(*again_after_s), 1)
+            }
+            Cause::Hopeless { error, attempts } => {
+                (State::Dead, Some(error.as_str()), None, *attempts)
+            }
+            Cause::Behind => (State::Waiting, None, None, 0),
+        };
+        Self { state, error, again_after_s, attempts }
+    }
 }
 
 /// The headers of the contract and whatever else was sent, but for those that speak to the broker.

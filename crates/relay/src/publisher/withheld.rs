@@ -15,7 +15,7 @@ use eventstore::OutboxPlace;
 use super::letters::{Aside, Kept, Letters};
 use super::trouble::Trouble;
 
-/// What this session holds.
+/// What is held back, as far as is known here.
 pub(super) struct Withheld {
     letters: Letters,
     limit: usize,

@@ -23,12 +23,12 @@ fn broken_times(times: usize) -> Vec<HandlerError> {
 }
 
 impl World {
-    async fn letters(&self) -> Vec<DeadLetter> {
+    pub(crate) async fn letters(&self) -> Vec<DeadLetter> {
         dead_letters::list(&self.pool(), &Selection::default(), 1_000).await.unwrap()
     }
 
     /// Waits until there are so many dead letters, so many that wait behind them, and no others.
-    async fn holds(&self, dead: usize, waiting: usize) -> Vec<DeadLetter> {
+    pub(crate) async fn holds(&self, dead: usize, waiting: usize) -> Vec<DeadLetter> {
         eventually(LIMIT, "letters to be dead", || async {
             let letters = self.letters().await;
             let count = |state| letters.iter().filter(|letter| letter.state == state).count();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use eventstore::RecordedEvent;
 use relay::cloud_event::HEADERS;
-use relay::dead_letters::{self, DeadLetter, Selection, State};
+use relay::dead_letters::{self, State};
 use relay::{PublisherConfig, RelayState, Render, RenderError, Rendered};
 use testkit::eventually;
 
@@ -68,26 +68,6 @@ impl World {
         (mends, self.publisher_with(self.quick(), contract))
     }
 
-    async fn withheld(&self) -> Vec<DeadLetter> {
-        dead_letters::list(&self.pool(), &Selection::default(), 1_000).await.unwrap()
-    }
-
-    /// Waits until so many letters are dead, and so many wait behind them.
-    async fn withholds(&self, dead: usize, waiting: usize) -> Vec<DeadLetter> {
-        eventually(LIMIT, "letters to be dead", || async {
-            let letters = self.withheld().await;
-            let count = |state| letters.iter().filter(|letter| letter.state == state).count();
-            if (count(State::Dead), count(State::Waiting), letters.len())
-                == (dead, waiting, dead + waiting)
-            {
-                Ok(letters)
-            } else {
-                Err(letters)
-            }
-        })
-        .await
-    }
-
     async fn retry_all(&self) {
         dead_letters::retry_all(&self.pool(), None, "somebody").await.unwrap();
     }
@@ -111,7 +91,7 @@ impl World {
             if last >= u64::try_from(expected).unwrap() {
                 Ok(())
             } else {
-                Err((last, expected, self.withheld().await.len()))
+                Err((last, expected, self.letters().await.len()))
             }
         });
         stored.await;
@@ -146,7 +126,7 @@ async fn other_streams_flow_and_the_same_waits_in_order_until_it_is_redriven() {
     let world = World::new().await;
     let (mends, publisher) = world.breaks(third_of_a);
     world.append_to(&[A, B], 6).await;
-    let letters = world.withholds(1, 3).await;
+    let letters = world.holds(1, 3).await;
     let first = &letters[0];
     assert_eq!(first.consumer, format!("relay:{}", world.namespace.stream_name()));
     assert_eq!((first.key.as_str(), first.attempts, first.state), (A, 5, State::Dead));
@@ -162,7 +142,7 @@ async fn other_streams_flow_and_the_same_waits_in_order_until_it_is_redriven() {
 
     mends.mend();
     world.append_to(&[A], 1).await;
-    world.withholds(1, 4).await;
+    world.holds(1, 4).await;
     world.retry_all().await;
     let told = world.stream_now().await;
     let expected: Vec<_> = ["3", "4", "5", "6", "7"].map(|version| (A, version)).into();
@@ -175,7 +155,7 @@ async fn other_streams_flow_and_the_same_waits_in_order_until_it_is_redriven() {
     }));
     eventually(LIMIT, "nothing to be held", || async {
         let held = dead_letters::count(&world.pool()).await.unwrap();
-        if held.is_empty() && world.withheld().await.is_empty() { Ok(()) } else { Err(held) }
+        if held.is_empty() && world.letters().await.is_empty() { Ok(()) } else { Err(held) }
     })
     .await;
     world.append_to(&[A, B], 2).await;
@@ -195,7 +175,7 @@ async fn an_event_that_the_contract_gives_another_subject_is_held() {
     });
     world.append_to(&[A, B], 2).await;
     let errors: Vec<_> =
-        world.withholds(2, 1).await.into_iter().filter_map(|letter| letter.error).collect();
+        world.holds(2, 1).await.into_iter().filter_map(|letter| letter.error).collect();
     assert!(errors[0].contains("render the public message: no such type"), "{errors:?}");
     assert!(
         errors[1].ends_with(
@@ -216,7 +196,7 @@ async fn a_message_that_is_too_large_for_the_broker_is_held() {
     let (mends, publisher) =
         world.breaks(|event| if is(event, A, 2) { large(event) } else { render(event) });
     world.append_to(&[A, B], 4).await;
-    let letters = world.withholds(1, 2).await;
+    let letters = world.holds(1, 2).await;
     let error = letters[0].error.as_deref().unwrap();
     assert!(error.starts_with("publish position 3: max payload size exceeded"), "{error}");
     world.told_but(3).await;
@@ -242,7 +222,7 @@ async fn a_message_that_is_too_large_for_the_stream_is_held() {
         Ok(Some(Rendered { body: format!("{:?}", "x".repeat(size)), ..rendered }))
     });
     world.append_to(&[A, B], 4).await;
-    let letters = world.withholds(1, 2).await;
+    let letters = world.holds(1, 2).await;
     assert!(letters[0].error.as_deref().unwrap().contains("10054"), "{letters:?}");
     world.told_but(3).await;
     config.max_message_size = -1;
@@ -257,7 +237,7 @@ async fn what_is_discarded_lets_those_behind_it_go_and_never_comes_back() {
     let world = World::new().await;
     let (mends, publisher) = world.breaks(third_of_a);
     world.append_to(&[A, B], 5).await;
-    let letters = world.withholds(1, 2).await;
+    let letters = world.holds(1, 2).await;
     dead_letters::discard(&world.pool(), letters[0].id, "a test", "somebody").await.unwrap();
     let told = world.told_but(1).await;
     assert_eq!(late(&told), [(A, "4"), (A, "5")]);
@@ -288,7 +268,7 @@ async fn a_stream_that_lost_its_end_after_a_redrive_is_filled_again() {
     let world = World::new().await;
     let (mends, publisher) = world.breaks(third_of_a);
     world.append_to(&[A, B], 4).await;
-    world.withholds(1, 1).await;
+    world.holds(1, 1).await;
     mends.mend();
     world.retry_all().await;
     world.stream_now().await;
@@ -401,7 +381,7 @@ async fn a_late_leader_holds_nothing() {
     .unwrap();
     go_on.send(()).unwrap();
     publisher.reaches("it to stand by", |state| state.epoch.is_none()).await;
-    assert!(world.withheld().await.is_empty());
+    assert!(world.letters().await.is_empty());
     drop(go_on);
     publisher.abort().await;
 }
@@ -421,7 +401,7 @@ async fn no_more_is_held_than_the_limit_and_then_publishing_stops_loudly() {
     world.append_to(&[A, B], 5).await;
     let reason = publisher.refuses().await;
     assert!(reason.starts_with("3 messages are held already"), "{reason}");
-    world.withholds(1, 2).await;
+    world.holds(1, 2).await;
     world.told_but(7).await;
     mends.mend();
     world.retry_all().await;
