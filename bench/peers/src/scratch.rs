@@ -32,9 +32,14 @@ impl Scratch {
     /// Does at once what autovacuum would do soon in any database that lives longer than a run:
     /// without statistics every peer would be measured with the plans of an empty table.
     pub(crate) async fn settle(&self) -> Result<()> {
-        let mut connection = self.connect(true).await?;
+        let mut connection = self.connection().await?;
         sqlx::query("VACUUM (ANALYZE)").execute(&mut connection).await?;
         Ok(connection.close().await?)
+    }
+
+    /// A connection of one's own, beside those of the peer.
+    pub(crate) async fn connection(&self) -> Result<PgConnection> {
+        self.connect(true).await
     }
 
     /// Changes a setting of the server for whoever connects to this database from now on.

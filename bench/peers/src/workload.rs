@@ -23,12 +23,12 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// Runs any workload on a peer that can do them all.
 pub(crate) async fn run_all<P: Log>(scratch: &Scratch, run: &Run) -> Result<Outcome> {
     let settings = run.server().settings;
-    let peer = P::open(scratch, settings).await?;
+    let open = P::open(scratch, settings);
     let measured = match run {
-        Run::Append(run) => append::run(&peer, scratch, run).await,
-        Run::Command(run) => command::run(&peer, scratch, run).await,
-        Run::Replay(run) => replay::run(&peer, scratch, run).await,
-        Run::Tail(run) => tail::run(&peer, scratch, run).await,
+        Run::Append(run) => append::run(&open.await?, scratch, run).await,
+        Run::Command(run) => command::run(&open.await?, scratch, run).await,
+        Run::Replay(run) => replay::run(&open.await?, scratch, run).await,
+        Run::Tail(run) => tail::run(&open.await?, scratch, run).await,
     };
     Ok(measured?.with(settings))
 }

@@ -40,6 +40,7 @@ use disintegrate_postgres::{
     PgEventListenerError, PgEventStore, RetryAction, decision_maker,
 };
 use futures_util::TryStreamExt as _;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -62,23 +63,32 @@ const REPAIR: &str = "
             pg_get_functiondef('event_store_begin_epoch'::regproc), '0xFFFFFFFF', '4294967295');
     END $$";
 
-type Store = PgEventStore<OrderEvent, Json<OrderEvent>>;
+type Store<E> = PgEventStore<E, Json<E>>;
 
 #[derive(Clone)]
 pub(crate) struct Disintegrate {
-    store: Store,
+    store: Store<OrderEvent>,
     unchecked: bool,
     decisions: PgDecisionMaker<OrderEvent, Json<OrderEvent>, NoSnapshot>,
 }
 
+/// Connects, and makes the schema for events of the type `E`.
+async fn open<E>(scratch: &Scratch, settings: Settings) -> Result<(sqlx08::PgPool, Store<E>)>
+where
+    E: Event + Clone + Serialize + DeserializeOwned + Send + Sync,
+{
+    // Or the function that needs repair could not even be made.
+    scratch.set("check_function_bodies", "off").await?;
+    let pool = pool::sqlx08(scratch, settings).await?;
+    let store = PgEventStore::try_new(pool.clone(), Json::default());
+    let store = store.await.context("cannot make the schema")?;
+    sqlx08::query(REPAIR).execute(&pool).await.context("cannot repair the schema")?;
+    Ok((pool, store))
+}
+
 impl Peer for Disintegrate {
     async fn open(scratch: &Scratch, settings: Settings) -> Result<Self> {
-        // Or the function that needs repair could not even be made.
-        scratch.set("check_function_bodies", "off").await?;
-        let pool = pool::sqlx08(scratch, settings).await?;
-        let store = PgEventStore::try_new(pool.clone(), Json::default());
-        let store: Store = store.await.context("cannot make the schema")?;
-        sqlx08::query(REPAIR).execute(&pool).await.context("cannot repair the schema")?;
+        let (_, store) = open(scratch, settings).await?;
         let decisions = decision_maker(store.clone(), NoSnapshot);
         Ok(Self { store, unchecked: settings.unchecked, decisions })
     }

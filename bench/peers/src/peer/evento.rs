@@ -40,16 +40,21 @@ const CHUNK: u16 = 10_000;
 #[derive(Clone)]
 pub(crate) struct Evento(evento::Postgres);
 
+/// Connects, and makes the schema.
+async fn open(scratch: &Scratch, settings: Settings) -> Result<sqlx::PgPool> {
+    let pool = pool::sqlx09(scratch, settings).await?;
+    let mut connection = pool.acquire().await?;
+    evento::sql_migrator::new::<sqlx::Postgres>()?
+        .run(&mut *connection, &Plan::apply_all())
+        .await
+        .context("cannot make the schema")?;
+    drop(connection);
+    Ok(pool)
+}
+
 impl Peer for Evento {
     async fn open(scratch: &Scratch, settings: Settings) -> Result<Self> {
-        let pool = pool::sqlx09(scratch, settings).await?;
-        let mut connection = pool.acquire().await?;
-        evento::sql_migrator::new::<sqlx::Postgres>()?
-            .run(&mut *connection, &Plan::apply_all())
-            .await
-            .context("cannot make the schema")?;
-        drop(connection);
-        Ok(Self(pool.into()))
+        Ok(Self(open(scratch, settings).await?.into()))
     }
 
     async fn append(&self, stream: Uuid, number: u64) -> Result<Attempt> {

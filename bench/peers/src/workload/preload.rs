@@ -19,10 +19,21 @@ pub(super) async fn run<P: Peer>(
     events: u64,
     length: u64,
 ) -> Result<Vec<Uuid>> {
-    let streams: Vec<NewStream> = split(P::new_id, events, length).collect();
+    store(P::new_id, scratch, events, length, async |batch| peer.preload(batch).await).await
+}
+
+/// The same for whoever knows how to store a batch of streams.
+pub(super) async fn store(
+    new_id: fn() -> Uuid,
+    scratch: &Scratch,
+    events: u64,
+    length: u64,
+    preload: impl AsyncFn(&[NewStream]) -> Result<()>,
+) -> Result<Vec<Uuid>> {
+    let streams: Vec<NewStream> = split(new_id, events, length).collect();
     tracing::info!("preloading {events} events in {} streams", streams.len());
     stream::iter(streams.chunks(BATCH))
-        .map(|batch| peer.preload(batch))
+        .map(|batch| preload(batch))
         .buffer_unordered(BATCHES_AT_A_TIME)
         .try_collect::<()>()
         .await?;
