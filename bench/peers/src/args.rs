@@ -37,6 +37,8 @@ pub(crate) enum Run {
     Replay(Replay),
     /// One subscriber follows writers that run flat out
     Tail(Tail),
+    /// A read model is made from the log, with a durable checkpoint
+    Projection(Projection),
 }
 
 impl Run {
@@ -46,6 +48,7 @@ impl Run {
             Self::Command(_) => "command",
             Self::Replay(_) => "replay",
             Self::Tail(_) => "tail",
+            Self::Projection(_) => "projection",
         }
     }
 
@@ -55,6 +58,7 @@ impl Run {
             Self::Command(run) => &run.load.server,
             Self::Replay(run) => &run.server,
             Self::Tail(run) => &run.load.server,
+            Self::Projection(run) => &run.server,
         }
     }
 }
@@ -138,4 +142,16 @@ pub(crate) struct Tail {
     /// How long the subscriber may see nothing new before what it has not seen counts as missed
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) grace_seconds: u64,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Projection {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// How many events to apply: an even number, as each order has two
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) events: u32,
+    /// Let no commit wait for the disk
+    #[arg(long)]
+    pub(crate) asynchronous: bool,
 }

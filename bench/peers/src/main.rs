@@ -13,6 +13,7 @@ mod customer;
 mod latency;
 mod load;
 mod order;
+mod orders_view;
 mod peer;
 mod pool;
 mod report;

@@ -1,7 +1,7 @@
-//! The event that every peer stores: an order that was placed, about 300 bytes of JSON, with about
-//! 100 bytes of metadata.
+//! The events that every peer stores: an order that was placed, about 300 bytes of JSON, with about
+//! 100 bytes of metadata. For a read model it has one line instead of three, and is confirmed.
 //!
-//! It is the same struct for all; a peer that has a format of its own encodes it in that.
+//! They are the same structs for all; a peer that has a format of its own encodes them in that.
 
 use std::collections::HashMap;
 
@@ -15,9 +15,9 @@ pub(crate) struct OrderPlaced {
     /// Unique in a run, by which a subscriber knows what it has seen.
     pub(crate) number: u64,
     customer: String,
-    currency: String,
+    pub(crate) currency: String,
     pub(crate) total_cents: u64,
-    placed_at: String,
+    pub(crate) placed_at: String,
     lines: Vec<Line>,
 }
 
@@ -45,6 +45,33 @@ impl OrderPlaced {
             placed_at: "2026-01-31T12:34:56.789Z".to_owned(),
             lines: vec![line("CHAIR", 2, 3_499), line("LAMP", 1, 2_450), line("RUG", 1, 1_499)],
         }
+    }
+
+    /// With one line, and a total that depends on the number: a read model that has mixed up
+    /// orders has another sum.
+    pub(crate) fn with_one_line(number: u64) -> Self {
+        let mut order = Self::new(number);
+        order.lines.truncate(1);
+        for line in &mut order.lines {
+            line.price_cents += number % 1_000;
+        }
+        let total = order.lines.iter().map(|line| u64::from(line.quantity) * line.price_cents);
+        Self { total_cents: total.sum(), ..order }
+    }
+}
+
+/// An order was confirmed.
+#[derive(
+    Clone, Debug, Default, PartialEq, Serialize, Deserialize, bitcode::Encode, bitcode::Decode,
+)]
+pub(crate) struct OrderConfirmed {
+    number: u64,
+    confirmed_at: String,
+}
+
+impl OrderConfirmed {
+    pub(crate) fn new(number: u64) -> Self {
+        Self { number, confirmed_at: "2026-01-31T12:34:57.123Z".to_owned() }
     }
 }
 
@@ -77,5 +104,11 @@ mod tests {
             let metadata = serde_json::to_string(&Metadata::new(number)).unwrap();
             assert!((90..=115).contains(&metadata.len()), "{} bytes: {metadata}", metadata.len());
         }
+    }
+
+    #[test]
+    fn one_line_makes_the_total() {
+        let order = OrderPlaced::with_one_line(1_007);
+        assert_eq!((order.lines.len(), order.total_cents), (1, 2 * 3_506));
     }
 }

@@ -53,6 +53,9 @@ pub(crate) trait Peer: Clone + Send + Sync + 'static {
 
 /// A peer whose events have one order over all streams, in which they can be read and followed.
 pub(crate) trait Log: Peer {
+    /// The peer with the events and the handlers of a read model.
+    type Projector: Projector;
+
     /// Reads and decodes all events in order, and answers how many there were.
     fn replay(&self) -> impl Future<Output = Result<u64>> + Send;
 
@@ -62,4 +65,21 @@ pub(crate) trait Log: Peer {
         sightings: Sightings,
         stop: oneshot::Receiver<()>,
     ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A peer that makes a read model from its own log, and remembers durably how far it is. Its
+/// handlers write to the table of [`crate::orders_view`]. Clones share their connections.
+pub(crate) trait Projector: Clone + Send + Sync + 'static {
+    /// Connects to an empty database and makes the peer's schema.
+    fn open(scratch: &Scratch, settings: Settings) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Stores these orders, somehow: of the two numbers of each the first places it, the second
+    /// confirms it.
+    fn preload(&self, orders: &[NewStream]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Applies all events from the first on, and goes on until told to stop.
+    fn project(&self, stop: oneshot::Receiver<()>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whether its checkpoint says that the whole log is applied.
+    fn is_at_the_end(&self) -> impl Future<Output = Result<bool>> + Send;
 }

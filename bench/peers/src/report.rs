@@ -36,6 +36,8 @@ pub(crate) struct Measured {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unchecked: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) asynchronous: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate_per_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p50_ms: Option<f64>,

@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod command;
 mod preload;
+mod projection;
 mod replay;
 mod tail;
 
@@ -29,6 +30,7 @@ pub(crate) async fn run_all<P: Log>(scratch: &Scratch, run: &Run) -> Result<Outc
         Run::Command(run) => command::run(&open.await?, scratch, run).await,
         Run::Replay(run) => replay::run(&open.await?, scratch, run).await,
         Run::Tail(run) => tail::run(&open.await?, scratch, run).await,
+        Run::Projection(run) => projection::run::<P::Projector>(scratch, run).await,
     };
     Ok(measured?.with(settings))
 }

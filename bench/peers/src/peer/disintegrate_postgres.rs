@@ -25,6 +25,8 @@
 //! for new events asks how far it may read in a function that sees events which the query itself,
 //! begun before, does not see yet, and goes on behind them.
 
+mod projection;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -151,6 +153,8 @@ fn is_conflict(error: &Error) -> bool {
 }
 
 impl Log for Disintegrate {
+    type Projector = projection::Projector;
+
     async fn replay(&self) -> Result<u64> {
         let all = query!(OrderEvent);
         let mut items = self.store.stream::<OrderEvent>(&all);
@@ -176,7 +180,7 @@ impl Log for Disintegrate {
 
 /// Again and again: by default a listener that fails once ends in silence.
 #[expect(clippy::needless_pass_by_value, reason = "the library wants a function like this")]
-fn retry(error: PgEventListenerError<Infallible>, _attempts: usize) -> RetryAction {
+fn retry<E: std::fmt::Debug>(error: PgEventListenerError<E>, _attempts: usize) -> RetryAction {
     tracing::warn!("the listener failed: {error:?}");
     RetryAction::Wait { duration: POLL }
 }

@@ -18,6 +18,8 @@
 
 #![expect(clippy::unused_async, reason = "the macros want async functions")]
 
+mod projection;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use evento::metadata::Event;
 use evento::migrator::{Migrate as _, Plan};
@@ -89,6 +91,8 @@ impl Peer for Evento {
 }
 
 impl Log for Evento {
+    type Projector = projection::Projector;
+
     async fn replay(&self) -> Result<u64> {
         let sightings = Sightings::default();
         subscription(&sightings).ephemeral().run_once(&self.0).await?;

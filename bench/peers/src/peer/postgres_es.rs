@@ -9,7 +9,9 @@
 //! what the framework does after loading one; so nothing is loaded. The primary key refuses a
 //! second event with the same sequence number. `command` is `CqrsFramework::execute_with_metadata`.
 //!
-//! There is no order over aggregates and nothing to subscribe to, so no [`crate::peer::Log`].
+//! There is no order over aggregates and nothing to subscribe to, so no [`crate::peer::Log`]. Its
+//! views are no read model with a checkpoint: `GenericQuery` is called after the commit, in the
+//! process that appended, and `QueryReplay` begins at the beginning each time.
 
 use std::sync::Arc;
 
@@ -54,7 +56,9 @@ pub(crate) async fn run(scratch: &Scratch, run: &Run) -> Result<Outcome> {
         Run::Append(run) => append::run(&open.await?, scratch, run).await?,
         Run::Command(run) => command::run(&open.await?, scratch, run).await?,
         Run::Replay(_) => return Ok(Outcome::Unsupported { unsupported: NO_ORDER }),
-        Run::Tail(_) => return Ok(Outcome::Unsupported { unsupported: NO_SUBSCRIPTION }),
+        Run::Tail(_) | Run::Projection(_) => {
+            return Ok(Outcome::Unsupported { unsupported: NO_SUBSCRIPTION });
+        }
     };
     Ok(measured.with(settings))
 }
