@@ -60,4 +60,19 @@ impl Peers {
         let text = String::from_utf8(output.stdout)?;
         serde_json::from_str(text.trim()).with_context(|| format!("{peer} {workload}: {text}"))
     }
+
+    /// Lets `peer` make a read model of `events` events; with `asynchronous`, no commit waits for
+    /// the disk.
+    #[expect(dead_code, reason = "no workload asks for it yet")]
+    pub(crate) async fn projection(
+        &self,
+        peer: &str,
+        url: &str,
+        events: u32,
+        asynchronous: bool,
+    ) -> anyhow::Result<Answer> {
+        let mut options = vec!["--events".to_owned(), events.to_string()];
+        options.extend(asynchronous.then(|| "--asynchronous".to_owned()));
+        self.run(peer, "projection", url, &options).await
+    }
 }
