@@ -49,6 +49,11 @@ pub enum Command {
     /// The read models
     #[command(subcommand)]
     Projections(Projections),
+    /// Says what holds a read model back, and what to do
+    Why {
+        /// Its name, for example `orders`
+        name: String,
+    },
     /// Erases the personal data of a subject, everywhere and for ever
     Erase {
         /// The subject, for example `customer:0193…`
@@ -181,13 +186,148 @@ pub struct Export {
 
 #[derive(Debug, Subcommand)]
 pub enum Projections {
-    /// Lists them, and how far each has come
-    List,
-    /// Makes one anew from the log, beside the live one, and switches to it
-    Rebuild {
+    /// Lists them: how far each has come, who keeps it, what is parked
+    List {
+        /// Print JSON, a read model a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one: its generations, its parked keys, how the last one that was made differed
+    Show {
         /// Its name, for example `orders`
         name: String,
     },
+    /// Makes one anew from the log, beside the live one, compares them, and switches to it
+    ///
+    /// The live one serves all the time and is kept for `switch-back`. Whoever ends this command
+    /// leaves the work to the projectors, if there are any; `cancel` gives it up.
+    Rebuild {
+        /// Its name, for example `orders`
+        name: String,
+        #[command(flatten)]
+        pace: Pace,
+        /// Do not switch: `switch` does it later
+        #[arg(long)]
+        hold: bool,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Lets the live one rest, or with --rebuild the making of a new one
+    Pause {
+        /// Its name
+        name: String,
+        /// The making, not the live one
+        #[arg(long)]
+        rebuild: bool,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Lets go on what `pause` lets rest
+    Resume {
+        /// Its name
+        name: String,
+        /// The making, not the live one
+        #[arg(long)]
+        rebuild: bool,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Gives the making of a new one up; the live one is as it was
+    Cancel {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Makes live what was made with `rebuild --hold`
+    Switch {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Makes live again what the last switch replaced
+    SwitchBack {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Drops what the last switch replaced: there is no way back then
+    Discard {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Has the parked events of a key take effect now, in order
+    #[command(group(clap::ArgGroup::new("which").required(true).args(["key", "all"])))]
+    Retry {
+        /// Its name
+        name: String,
+        /// The parked key, as `show` lists it
+        key: Option<String>,
+        /// Every parked key
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Gives the first parked event of a key up for ever, and has the others take effect
+    ///
+    /// The read model is no longer what the log says, and a rebuild finds the event again.
+    Skip {
+        /// Its name
+        name: String,
+        /// The parked key, as `show` lists it
+        key: String,
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Proves that the live one is what the log says, row by row; ends with 1 if it is not
+    Verify {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        pace: Pace,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints what one held of a key at an earlier moment
+    AsOf {
+        /// Its name
+        name: String,
+        /// The key, for example the id of an order
+        key: String,
+        /// When: `2026-01-01T00:00:00Z` or `position:120`
+        moment: AsOf,
+    },
+}
+
+/// How fast a read model is made.
+#[derive(Debug, Args)]
+pub struct Pace {
+    /// How many connections fill it
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(i16).range(1..=8))]
+    pub lanes: i16,
+    /// How many times slower others may become by it
+    #[arg(long, value_name = "TIMES", default_value_t = 2.5, conflicts_with = "full_speed")]
+    pub slowdown: f32,
+    /// As fast as it can be, whatever others feel
+    #[arg(long)]
+    pub full_speed: bool,
+}
+
+/// Who does it.
+#[derive(Debug, Args)]
+pub struct By {
+    /// Who does it, for the record
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    pub by: String,
 }
 
 #[derive(Debug, Subcommand)]

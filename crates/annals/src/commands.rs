@@ -32,11 +32,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let done = runtime.block_on(async {
         let done = match cli.command {
             Command::Relay(command) => return relay::run(&config, command).await,
+            Command::Projections(command) => return projections::run(&config, command).await,
+            Command::Why { name } => projections::why(&config, &name).await,
             Command::Dev => dev::dev(config).await,
             Command::Serve { roles } => serve::serve(config, roles).await,
             Command::Migrate => migrate(&config).await,
             Command::Events(command) => events::run(&config, command).await,
-            Command::Projections(command) => projections::run(&config, command).await,
             Command::Erase { subject, yes, command_id } => {
                 erase::erase(&config, &subject, yes, command_id).await
             }

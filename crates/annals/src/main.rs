@@ -14,6 +14,7 @@ mod database;
 mod logging;
 mod ops;
 mod process;
+mod projector;
 mod signals;
 
 use std::process::ExitCode;

@@ -1,14 +1,16 @@
 //! How the parts of this process are doing, for `/readyz` and `/metrics`.
 
+mod projections;
 mod proof;
 
 use std::sync::Arc;
 
+use self::projections::ProjectionMetrics;
+use ::projections::Status;
 use adapters::SystemClock;
 use api::ops::{Check, Ops, Probe};
 use application::ports::Clock as _;
 use eventstore::{Cursor, EventStore};
-use projections::worker;
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry};
 use proof::ProofMetrics;
 use relay::verify::watch::Proof;
@@ -45,10 +47,13 @@ impl Parts {
     }
 
     /// Adds a projection that this process keeps.
-    pub fn projection(&mut self, name: &str, status: watch::Receiver<worker::Status>) {
+    pub fn projection(&mut self, name: &str, status: watch::Receiver<Status>) {
         self.add(format!("projection:{name}"), status, |status| match status {
-            worker::Status::Standby | worker::Status::Following => Ok(()),
-            worker::Status::Failing { position, attempts, error } => Err(format!(
+            Status::Standby | Status::Following => Ok(()),
+            Status::Paused => {
+                Err("is paused: `annals projections resume` lets it go on".to_owned())
+            }
+            Status::Failing { position, attempts, error } => Err(format!(
                 "stands still after position {position}, tried {attempts} times: {error}"
             )),
         });
@@ -120,7 +125,7 @@ impl Parts {
 struct Gauges {
     log: IntGauge,
     followers: IntGaugeVec,
-    lag: IntGaugeVec,
+    projections: ProjectionMetrics,
     relay_lag: Gauge,
     dead_letters: IntGaugeVec,
 }
@@ -132,10 +137,7 @@ impl Gauges {
             Opts::new("annals_follower_position", "Position up to which a follower has come."),
             &["follower"],
         )?;
-        let lag = IntGaugeVec::new(
-            Opts::new("annals_projection_lag_events", "Events a projection has yet to take in."),
-            &["projection"],
-        )?;
+        let projections = ProjectionMetrics::register(registry)?;
         let relay_lag = Gauge::new(
             "annals_relay_lag_seconds",
             "How long the oldest message that is not known to be in the stream has waited.",
@@ -150,9 +152,8 @@ impl Gauges {
         registry.register(Box::new(dead_letters.clone()))?;
         registry.register(Box::new(log.clone()))?;
         registry.register(Box::new(followers.clone()))?;
-        registry.register(Box::new(lag.clone()))?;
         registry.register(Box::new(relay_lag.clone()))?;
-        Ok(Self { log, followers, lag, relay_lag, dead_letters })
+        Ok(Self { log, followers, projections, relay_lag, dead_letters })
     }
 
     async fn refresh(&self, store: &EventStore, namespace: &Namespace) -> Result<(), sqlx::Error> {
@@ -160,11 +161,8 @@ impl Gauges {
         self.log.set(head);
         for (name, position) in Cursor::all(store.pool()).await? {
             self.followers.with_label_values(&[&name]).set(position.get());
-            if let Some(projection) = name.strip_prefix("projection:") {
-                let lag = (head - position.get()).max(0);
-                self.lag.with_label_values(&[projection]).set(lag);
-            }
         }
+        self.projections.refresh(store).await?;
         self.dead_letters.reset();
         for (consumer, state, letters) in relay::dead_letters::count(store.pool()).await? {
             self.dead_letters.with_label_values(&[consumer.as_str(), state.as_str()]).set(letters);

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use adapters::{SystemClock, TimeOrderedIds};
 use anyhow::Context as _;
-use api::{ApiState, HttpMetrics};
+use api::{ApiState, HttpMetrics, Queries};
 use application::CommandBus;
 use axum::Router;
 use eventstore::personal::key_encryption_keys_in_use;
 use eventstore::{EventStore, Wakeup};
-use projections::worker::Worker;
+use projections::Engine;
+use projections::engine::Reached;
+use projections::freshness::Freshness;
 use prometheus::Registry;
 use relay::verify::watch::Watch;
 use relay::{Consumer, Publisher};
@@ -70,8 +72,9 @@ impl Process {
         let mut parts = Parts::new(self.store.clone(), serves_api);
         let mut tasks = JoinSet::new();
         let wakeup = Wakeup::listen(self.store.pool().clone());
+        let mut reached = Reached::default();
         if roles.contains(&Role::Projector) {
-            self.start_projector(&mut tasks, &mut parts, &wakeup, &stop);
+            reached = self.start_projector(&mut tasks, &mut parts, &wakeup, &stop);
         }
         if roles.contains(&Role::Relay) {
             self.start_relay(&mut tasks, &mut parts, wakeup, &stop)?;
@@ -80,7 +83,7 @@ impl Process {
             self.start_worker(&mut tasks, &mut parts, &stop)?;
         }
         let pool = self.store.pool().clone();
-        let router = self.router(parts, serves_api)?;
+        let router = self.router(parts, reached, serves_api)?;
         let drain = Duration::from_millis(self.config.http.drain_ms);
         tasks.spawn(serve(self.listener, router, drain, stop.clone()));
         let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
@@ -109,12 +112,18 @@ impl Process {
         parts: &mut Parts,
         wakeup: &Wakeup,
         stop: &CancellationToken,
-    ) {
-        for projection in projections::ALL {
-            let worker = Worker::new(projection, self.store.clone(), wakeup.clone());
-            parts.projection(projection.name, worker.status());
-            spawn(tasks, worker.run(stop.clone()));
+    ) -> Reached {
+        let worker = crate::projector::worker();
+        let source = crate::projector::source(self.store.clone());
+        let changed = projections::engine::changes(self.store.pool().clone());
+        let engine = Engine::new(source.clone(), projections::ALL, worker, wakeup.clone(), changed);
+        for (name, status) in engine.statuses() {
+            parts.projection(name, status);
         }
+        let reached = engine.reached();
+        spawn(tasks, engine.run(stop.clone()));
+        spawn(tasks, projections::digests::watch(source, projections::ALL, stop.clone()));
+        reached
     }
 
     fn start_relay(
@@ -151,7 +160,7 @@ impl Process {
         Ok(())
     }
 
-    fn router(&self, parts: Parts, serves_api: bool) -> anyhow::Result<Router> {
+    fn router(&self, parts: Parts, reached: Reached, serves_api: bool) -> anyhow::Result<Router> {
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry)?;
         let ops = parts.into_ops(registry, self.config.nats.namespace()?)?;
@@ -161,7 +170,11 @@ impl Process {
         }
         let state = ApiState {
             bus: self.bus.clone(),
-            queries: self.store.pool().clone(),
+            queries: Queries {
+                source: crate::projector::source(self.store.clone()),
+                freshness: Freshness::new(self.store.pool().clone(), reached),
+                wait: self.config.http.wait(),
+            },
             ids: Arc::new(TimeOrderedIds),
         };
         Ok(ops.merge(api::router(state, &metrics, self.config.http.limits())))

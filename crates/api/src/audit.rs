@@ -3,7 +3,6 @@
 mod browse;
 mod difference;
 mod history;
-mod parameters;
 mod show;
 mod state;
 

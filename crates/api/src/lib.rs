@@ -12,7 +12,9 @@ mod metrics;
 mod money;
 mod origin;
 mod page;
+mod parameters;
 mod params;
+mod queries;
 mod state;
 
 pub mod ops;
@@ -25,6 +27,7 @@ mod products;
 
 pub use layers::Limits;
 pub use metrics::HttpMetrics;
+pub use queries::Queries;
 pub use state::ApiState;
 
 use axum::Router;

@@ -51,7 +51,7 @@ struct ShortageBody {
 
 impl From<Order> for OrderBody {
     fn from(order: Order) -> Self {
-        let Order { id, status, total, currency, placed_at, lines, shortages } = order;
+        let Order { id, status, total, currency, placed_at, lines, shortages, placed: _ } = order;
         let status = match status {
             Status::Placed => "placed",
             Status::Confirmed => "confirmed",

@@ -29,7 +29,8 @@ struct ProductBody {
 
 impl From<projections::products::Product> for ProductBody {
     fn from(product: projections::products::Product) -> Self {
-        let projections::products::Product { id, sku, name, price, currency, available } = product;
+        let projections::products::Product { id, sku, name, price, currency, available, listed: _ } =
+            product;
         let price = crate::money::MoneyBody { amount: price, currency };
         Self { id, sku, name, price, available }
     }

@@ -6,7 +6,8 @@ use application::CommandBus;
 use application::ports::IdSource;
 use axum::extract::FromRef;
 use eventstore::EventStore;
-use sqlx::PgPool;
+
+use crate::queries::Queries;
 
 /// The parts handlers take; clones share them.
 #[derive(Clone)]
@@ -14,7 +15,7 @@ pub struct ApiState {
     /// Where commands go.
     pub bus: CommandBus,
     /// Where read models are queried.
-    pub queries: PgPool,
+    pub queries: Queries,
     /// For request ids.
     pub ids: Arc<dyn IdSource>,
 }
@@ -25,7 +26,7 @@ impl FromRef<ApiState> for CommandBus {
     }
 }
 
-impl FromRef<ApiState> for PgPool {
+impl FromRef<ApiState> for Queries {
     fn from_ref(state: &ApiState) -> Self {
         state.queries.clone()
     }

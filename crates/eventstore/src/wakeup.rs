@@ -34,12 +34,18 @@ impl Wakeup {
     /// [`POLL`]. Where that is too late, give a pool that leads to the server itself.
     #[must_use]
     pub fn listen(pool: PgPool) -> Self {
+        Self::listen_to(pool, "eventstore_appended")
+    }
+
+    /// [`Wakeup::listen`] to another channel than that of appends.
+    #[must_use]
+    pub fn listen_to(pool: PgPool, channel: &'static str) -> Self {
         let (appended, receiver) = watch::channel(());
         tokio::spawn(async move {
             tokio::select! {
                 () = appended.closed() => {}
                 () = pool.close_event() => {}
-                never = forward_for_ever(&pool, &appended) => match never {},
+                never = forward_for_ever(&pool, channel, &appended) => match never {},
             }
         });
         Self { appended: receiver }
@@ -47,20 +53,27 @@ impl Wakeup {
 
     /// Waits until something may have been appended since the last call, at most [`POLL`].
     pub async fn wait(&mut self) {
-        let appended = async {
-            if self.appended.changed().await.is_err() {
-                // Nobody listens any more: the follower looks for itself, but not without a pause.
-                pending::<()>().await;
-            }
-        };
-        let _ = timeout(POLL, appended).await;
+        let _ = timeout(POLL, self.notified()).await;
+    }
+
+    /// Waits until something may have been appended since the last call, for those who look for
+    /// themselves every now and then.
+    pub async fn notified(&mut self) {
+        if self.appended.changed().await.is_err() {
+            // Nobody listens any more.
+            pending::<()>().await;
+        }
     }
 }
 
-async fn forward_for_ever(pool: &PgPool, appended: &watch::Sender<()>) -> Infallible {
+async fn forward_for_ever(
+    pool: &PgPool,
+    channel: &str,
+    appended: &watch::Sender<()>,
+) -> Infallible {
     let mut is_deaf = false;
     loop {
-        match forward(pool, appended).await {
+        match forward(pool, channel, appended).await {
             Ok(End::Lost) => {
                 tracing::warn!("lost the listening connection, followers poll meanwhile");
                 sleep(POLL).await;
@@ -86,8 +99,12 @@ enum End {
     Deaf,
 }
 
-async fn forward(pool: &PgPool, appended: &watch::Sender<()>) -> Result<End, sqlx::Error> {
-    let Some(mut listener) = notifications::listen(pool, "eventstore_appended").await? else {
+async fn forward(
+    pool: &PgPool,
+    channel: &str,
+    appended: &watch::Sender<()>,
+) -> Result<End, sqlx::Error> {
+    let Some(mut listener) = notifications::listen(pool, channel).await? else {
         return Ok(End::Deaf);
     };
     appended.send_replace(());

@@ -1,11 +1,12 @@
 //! The read model of orders: their lines, their status, their total.
 
-mod apply;
+mod document;
 mod queries;
 
 pub use queries::{Order, OrderLine, Page, Shortage, Status, get, list};
 
-use crate::Projection;
+use crate::projection::id_of_stream;
+use crate::{Projection, time_travel};
 
 /// Orders as customers see them.
 pub const ORDERS: Projection = Projection {
@@ -13,5 +14,7 @@ pub const ORDERS: Projection = Projection {
     version: 1,
     schema: include_str!("orders/v1.sql"),
     reads: &["ordering.order-placed", "ordering.order-confirmed", "ordering.order-rejected"],
-    apply: |connection, entries| Box::pin(apply::apply(connection, entries)),
+    key: id_of_stream,
+    apply: |connection, entries| Box::pin(crate::document::apply::<Order>(connection, entries)),
+    as_of: Some(time_travel::json::<Order>),
 };

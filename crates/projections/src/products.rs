@@ -1,11 +1,12 @@
 //! The read model of products: what is offered, and how much of it is available.
 
-mod apply;
+mod document;
 mod queries;
 
 pub use queries::{Page, Product, get, list};
 
-use crate::Projection;
+use crate::projection::id_of_stream;
+use crate::{Projection, time_travel};
 
 /// Products as customers see them.
 pub const PRODUCTS: Projection = Projection {
@@ -13,5 +14,7 @@ pub const PRODUCTS: Projection = Projection {
     version: 1,
     schema: include_str!("products/v1.sql"),
     reads: &["catalog.product-listed", "inventory.stock-received", "inventory.stock-reserved"],
-    apply: |connection, entries| Box::pin(apply::apply(connection, entries)),
+    key: id_of_stream,
+    apply: |connection, entries| Box::pin(crate::document::apply::<Product>(connection, entries)),
+    as_of: Some(time_travel::json::<Product>),
 };

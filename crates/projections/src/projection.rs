@@ -1,147 +1,107 @@
 //! What a read model is.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
-use domain::{DecodeError, Event};
-use eventstore::{Filter, Position, RecordedEvent, answer};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use domain::Event;
+use eventstore::{Filter, Position, RecordedEvent, StreamId};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::time_travel::AsOfJson;
 
 /// A read model: its name, its tables, the events it reads and what they do to it.
+#[derive(Clone)]
 pub struct Projection {
     /// What operators call it.
     pub name: &'static str,
-    /// Counts the shapes of its tables; a new one lives beside the old one until it is switched to.
+    /// Counts the shapes of its tables; a new one lives beside the old one until nobody needs that.
     pub version: u16,
-    /// Makes its tables, in a schema of its own that is first on the search path.
+    /// Makes its tables, in a schema of its own that is first on the search path. Each has a primary
+    /// key, by which two generations of it are compared.
     pub schema: &'static str,
-    /// The names of the events it reads.
+    /// The names of the events it reads; others cost it nothing.
     pub reads: &'static [&'static str],
+    /// Within what the order of events matters, as [`id_of_stream`] as a rule: events of one key take
+    /// effect in order, and wait for each other; a row is changed by events of one key only.
+    ///
+    /// It may look at everything but the payload, which nobody may be able to read.
+    pub key: fn(&RecordedEvent) -> Cow<'_, str>,
     /// Takes effect of a batch of events, in log order, set by set rather than event by event.
     /// Table names are unqualified, so that a rebuild can fill a schema of another name.
-    pub apply: for<'a> fn(&'a mut PgConnection, &'a [Entry]) -> Applied<'a>,
+    pub apply: for<'a> fn(&'a mut PgConnection, &'a [Entry<'a>]) -> Applied<'a>,
+    /// What it held of a key at an earlier moment, for read models that can say it.
+    pub as_of: Option<AsOfJson>,
 }
 
 /// The outcome of [`Projection::apply`].
-pub(crate) type Applied<'a> = Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'a>>;
+pub type Applied<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'a>>;
 
 /// An event as a read model sees it.
 #[derive(Debug, Clone)]
-pub struct Entry {
-    /// What happened.
+pub struct Entry<'a> {
+    /// What happened, as today's domain says it.
     pub event: Event,
-    /// Where and when it was recorded.
-    pub recorded: RecordedEvent,
+    /// Where and when it was recorded. An event of an old shape may be several of today's, which then
+    /// share this.
+    pub recorded: &'a RecordedEvent,
 }
 
-/// Why a batch of events had no effect.
+/// Why events had no effect.
 #[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// An event of the log that today's types cannot read.
-    #[error("read the event at position {position}")]
-    Undecodable {
-        /// Its place in the log.
+pub enum HandlerError {
+    /// The tables are not what the event speaks of: going on would hide it.
+    #[error("the event at position {position} does not fit the read model: {reason}")]
+    Unexpected {
+        /// The event.
         position: Position,
-        /// What is wrong with it.
-        #[source]
-        source: DecodeError,
+        /// What is wrong.
+        reason: String,
     },
-    /// The database refused the batch.
-    #[error("apply the events up to position {to}")]
-    Database {
-        /// The last event of the batch.
-        to: Position,
-        /// What the database said.
-        #[source]
-        source: sqlx::Error,
-    },
+    /// The database refused, or did not answer.
+    #[error("change the read model")]
+    Database(#[from] sqlx::Error),
 }
 
 impl Projection {
-    /// The schema its tables live in, for example `orders_v1`.
+    /// Name and version, for example `orders_v1`: also the name of the schema of the live one.
     #[must_use]
-    pub fn schema_name(&self) -> String {
+    pub fn model(&self) -> String {
         format!("{}_v{}", self.name, self.version)
     }
 
-    /// The name of its cursor in the log.
+    /// Whether it reads events of the type `name`.
     #[must_use]
-    pub fn cursor_name(&self) -> String {
-        format!("projection:{}", self.schema_name())
+    pub fn reads(&self, name: &str) -> bool {
+        self.reads.contains(&name)
     }
 
     /// The events it reads.
     pub(crate) fn filter(&self) -> Filter {
         Filter::types(self.reads.iter().copied())
     }
+}
 
-    /// Takes effect of `entries` on the tables in `schema`, in the caller's transaction.
-    pub(crate) async fn apply_to(
-        &self,
-        connection: &mut PgConnection,
-        schema: &str,
-        entries: &[Entry],
-    ) -> Result<(), ApplyError> {
-        let Some(last) = entries.last() else { return Ok(()) };
-        let to = last.recorded.position;
-        let database = |source| ApplyError::Database { to, source };
-        search(connection, schema).await.map_err(database)?;
-        (self.apply)(connection, entries).await.map_err(database)
-    }
-
-    /// Makes its tables in a new `schema`.
-    pub(crate) async fn create_in(
-        &self,
-        connection: &mut PgConnection,
-        schema: &str,
-    ) -> Result<(), sqlx::Error> {
-        let create = format!("CREATE SCHEMA {schema}");
-        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *connection).await?;
-        search(connection, schema).await?;
-        sqlx::raw_sql(self.schema).execute(connection).await?;
-        Ok(())
+impl std::fmt::Debug for Projection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.model())
     }
 }
 
-impl Entry {
-    pub(crate) fn read(recorded: RecordedEvent) -> Result<Self, ApplyError> {
-        let event_type = &recorded.event_type;
-        let event = Event::decode(&event_type.name, event_type.schema_version, &recorded.payload);
-        match event {
-            Ok(event) => Ok(Self { event, recorded }),
-            Err(source) => Err(ApplyError::Undecodable { position: recorded.position, source }),
-        }
-    }
+/// What stands behind the category in the name of the stream: the id of the aggregate.
+#[must_use]
+pub fn id_of_stream(event: &RecordedEvent) -> Cow<'_, str> {
+    let stream = event.stream.as_str();
+    Cow::Borrowed(stream.split_once('-').map_or(stream, |(_, id)| id))
 }
 
-/// Makes the tables of every read model that has none yet. Safe to repeat, and at the same time.
-///
-/// # Errors
-/// The database cannot be reached, or refuses the tables.
-pub async fn prepare(pool: &PgPool, projections: &[&Projection]) -> Result<(), sqlx::Error> {
-    for projection in projections {
-        let schema = projection.schema_name();
-        let mut transaction = answer::begin(pool, "BEGIN").await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock(hashtext($1))", format!("prepare {schema}"))
-            .execute(&mut *transaction)
-            .await?;
-        let exists = sqlx::query_scalar!("SELECT to_regnamespace($1) IS NOT NULL", schema)
-            .fetch_one(&mut *transaction)
-            .await?;
-        if exists != Some(true) {
-            projection.create_in(&mut transaction, &schema).await?;
-        }
-        transaction.commit().await?;
-    }
-    Ok(())
-}
-
-/// Puts `schema` on the search path until the end of the transaction.
-async fn search(connection: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!("SELECT set_config('search_path', $1, true)", schema)
-        .fetch_one(connection)
-        .await?;
-    Ok(())
+/// The streams of the aggregate `id` in each of `categories`.
+pub(crate) fn streams(categories: &[&str], id: Uuid) -> Vec<StreamId> {
+    categories
+        .iter()
+        .filter_map(|category| StreamId::new(format!("{category}-{id}")).ok())
+        .collect()
 }
 
 /// Refuses a write that touched other rows than the events speak of: the tables are not what the

@@ -1,178 +1,298 @@
 //! Makes a read model anew from the log, beside the live one, and switches to it.
 //!
-//! The shadow is filled while the live model serves and follows. The switch is one short
-//! transaction: it holds the cursor still, brings the shadow to the end of the log, renames the
-//! two schemas and moves the cursor to the shadow's position under a new epoch. No query sees an
-//! empty or a half-built model, and none waits: renaming takes no lock on the tables.
+//! A generation in the making has a conductor: the worker that was asked for it, or, should that be
+//! gone, any that knows the read model. The conductor fills it through several lanes
+//! ([`fill`]), each with slots of its own, while the live one serves and follows, no faster than
+//! others can bear ([`throttle`]). What it reached is in the database, so a crash repeats a batch and
+//! no more. When it has come as far as the live one, the two are compared at the same position
+//! ([`crate::comparison`]); then it is brought to the end of the log and made live in one transaction
+//! ([`switch`]). No query sees an empty or a half-made model, and none waits: renaming a schema takes
+//! no lock on its tables. The one that was live is kept, and can be made live again in the same way.
 
-use eventstore::{EventStore, Position};
-use sqlx::{AssertSqlSafe, PgConnection};
+mod conductor;
+mod fill;
+mod progress;
+mod switch;
+mod throttle;
 
-use crate::{ApplyError, Entry, Projection};
+use eventstore::answer;
+use sqlx::PgPool;
 
-/// Most events of one batch.
-const BATCH: u16 = 1_000;
+use crate::generation::{self, Generation, State};
+use crate::interventions::{Action, record};
+use crate::{Projection, Worker};
 
-/// How far a rebuild has come.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    /// Everything up to here is in the shadow.
-    pub position: Position,
-    /// Where the log ended when this was reported.
-    pub head: Position,
+pub(crate) use conductor::conduct_all;
+pub use progress::{Progress, progress};
+
+/// How a read model is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// How many connections fill it: 1 to 8.
+    pub lanes: i16,
+    /// How many times slower others may become by it; `None` if nobody cares.
+    pub slowdown: Option<f32>,
+    /// Not to make it live by itself.
+    pub hold: bool,
 }
 
-/// Why a rebuild ended without a switch. The live model is as it was.
+impl Default for Options {
+    fn default() -> Self {
+        Self { lanes: 2, slowdown: Some(2.5), hold: false }
+    }
+}
+
+/// Why nothing was begun or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// One at a time.
-    #[error("a rebuild of {0} is under way already")]
-    UnderWay(&'static str),
-    /// An event could not take effect.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
+    #[error("{0} is in the making already: see `annals projections show`")]
+    UnderWay(String),
+    /// There is nothing to pause, resume or cancel.
+    #[error("{0} is not in the making")]
+    NotUnderWay(String),
+    /// There is no generation that could be made live.
+    #[error("no {state} generation of {model} is kept")]
+    NoneKept {
+        /// Of what.
+        model: String,
+        /// Which was looked for.
+        state: &'static str,
+    },
     /// The database did not answer, or refused.
-    #[error("rebuild")]
+    #[error("change the generations of a read model")]
     Database(#[from] sqlx::Error),
 }
 
-/// Rebuilds `projection` and switches to the new one; answers with the position it is at.
+/// What is begun, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Of what.
+    pub projection: &'static Projection,
+    /// The worker that conducts it as long as it is there; others take over.
+    pub worker: &'a Worker,
+    /// Who asked, for the record.
+    pub by: &'a str,
+}
+
+/// Begins to make a read model anew; answers with the id of the generation. Its
+/// [`progress`] tells what becomes of it.
 ///
 /// # Errors
-/// See [`RebuildError`].
-pub async fn rebuild(
-    store: &EventStore,
-    projection: &'static Projection,
-    report: impl FnMut(Progress) + Send,
-) -> Result<Position, RebuildError> {
-    let live = projection.schema_name();
-    let shadow = format!("{live}_rebuild");
-    let retired = format!("{live}_retired");
-    // Held by this connection until the end: a crashed rebuild frees it by dying.
-    let mut connection = store.pool().acquire().await?.detach();
-    let free = sqlx::query_scalar!("SELECT pg_try_advisory_lock(hashtext($1))", shadow)
-        .fetch_one(&mut connection)
-        .await?;
-    if free != Some(true) {
-        return Err(RebuildError::UnderWay(projection.name));
-    }
-    let names = [live.as_str(), &shadow, &retired];
-    let rebuilt = rebuild_in(store, &mut connection, projection, names, report).await;
-    // Freed here rather than by the end of the session, which the server notices some time later:
-    // the next rebuild would be refused until then.
-    let freed = sqlx::query_scalar!("SELECT pg_advisory_unlock(hashtext($1))", shadow)
-        .fetch_one(&mut connection)
-        .await;
-    if let Err(error) = freed {
-        tracing::debug!(%error, "could not free the lock of the rebuild, it ends with its session");
-    }
-    rebuilt
-}
-
-async fn rebuild_in(
-    store: &EventStore,
-    connection: &mut PgConnection,
-    projection: &'static Projection,
-    [live, shadow, retired]: [&str; 3],
-    mut report: impl FnMut(Progress) + Send,
-) -> Result<Position, RebuildError> {
-    crate::prepare(store.pool(), &[projection]).await?;
-    drop_schema(connection, shadow).await?;
-    drop_schema(connection, retired).await?;
-    transaction(connection, async |connection| {
-        Ok(projection.create_in(connection, shadow).await?)
+/// [`RebuildError::UnderWay`]: it is in the making already.
+pub async fn begin(
+    pool: &PgPool,
+    request: Request<'_>,
+    options: Options,
+) -> Result<i64, RebuildError> {
+    let Request { projection, by, .. } = request;
+    begin_as(pool, request, options, "replace", async |connection| {
+        record(connection, by, Action::Rebuild, &projection.model()).await
     })
-    .await?;
-
-    let mut position = Position::START;
-    loop {
-        let head = EventStore::head_in(connection).await?;
-        report(Progress { position, head });
-        if head.get() - position.get() <= i64::from(BATCH) {
-            break;
-        }
-        position = transaction(connection, async |connection| {
-            fill(store, connection, projection, shadow, position, head).await
-        })
-        .await?;
-    }
-    let position = transaction(connection, async |connection| {
-        switch(store, connection, projection, [live, shadow, retired], position).await
-    })
-    .await?;
-    report(Progress { position, head: position });
-    drop_schema(connection, retired).await?;
-    Ok(position)
+    .await
 }
 
-/// Takes effect of one batch of what lies after `from` and up to `to`; answers with how far it came.
-async fn fill(
-    store: &EventStore,
-    connection: &mut PgConnection,
-    projection: &Projection,
-    schema: &str,
-    from: Position,
-    to: Position,
-) -> Result<Position, RebuildError> {
-    let page = store.read_page_in(connection, &projection.filter(), from, to, BATCH).await?;
-    let entries = page.events.into_iter().map(Entry::read).collect::<Result<Vec<_>, _>>()?;
-    projection.apply_to(connection, schema, &entries).await?;
-    Ok(page.reached)
+/// Begins to make a read model anew only to compare it with the live one: [`crate::verify`].
+pub(crate) async fn begin_to_verify(
+    pool: &PgPool,
+    request: Request<'_>,
+    options: Options,
+) -> Result<i64, RebuildError> {
+    begin_as(pool, request, Options { hold: true, ..options }, "verify", async |_| Ok(())).await
 }
 
-async fn switch(
-    store: &EventStore,
-    connection: &mut PgConnection,
+/// Drops what was made to be compared.
+pub(crate) async fn drop_verified(
+    pool: &PgPool,
     projection: &Projection,
-    [live, shadow, retired]: [&str; 3],
-    mut position: Position,
-) -> Result<Position, RebuildError> {
-    let name = projection.cursor_name();
-    sqlx::query_scalar!(
-        "SELECT position FROM eventstore.cursors WHERE name = $1 FOR UPDATE",
-        name,
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
-    // At or beyond the cursor, which is held still: what was seen stays seen. A model that fell
-    // behind, or that nobody follows, does not hold the new one back.
-    let head = EventStore::head_in(connection).await?;
-    while position < head {
-        position = fill(store, connection, projection, shadow, position, head).await?;
+    id: i64,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = answer::begin(pool, "BEGIN").await?;
+    generation::lock(&mut transaction, &projection.model()).await?;
+    generation::drop(&mut transaction, &projection.model(), id).await?;
+    transaction.commit().await
+}
+
+async fn begin_as(
+    pool: &PgPool,
+    Request { projection, worker, .. }: Request<'_>,
+    options: Options,
+    purpose: &str,
+    record: impl AsyncFnOnce(&mut sqlx::PgConnection) -> Result<(), sqlx::Error>,
+) -> Result<i64, RebuildError> {
+    let model = projection.model();
+    let mut transaction = answer::begin(pool, "BEGIN").await?;
+    generation::lock(&mut transaction, &model).await?;
+    drop_abandoned(&mut transaction, &model).await?;
+    let known = generation::of_in(&mut transaction, &model).await?;
+    if known.iter().any(|known| matches!(known.state, State::Building | State::Built)) {
+        return Err(RebuildError::UnderWay(model));
     }
-    let rename =
-        format!("ALTER SCHEMA {live} RENAME TO {retired}; ALTER SCHEMA {shadow} RENAME TO {live}");
-    sqlx::raw_sql(AssertSqlSafe(rename)).execute(&mut *connection).await?;
-    // A new epoch, not leased: whoever follows leases it again and goes on from here.
+    crate::engine::announce(&mut transaction, worker).await?;
+    let id =
+        generation::create(&mut transaction, projection, State::Building, Some(worker.id)).await?;
     sqlx::query!(
-        r#"
-        INSERT INTO eventstore.cursors AS mine (name, position, epoch, expires_at, moved_at)
-        VALUES ($1, $2, 1, clock_timestamp(), clock_timestamp())
-        ON CONFLICT (name) DO UPDATE
-        SET position = excluded.position, epoch = mine.epoch + 1,
-            expires_at = excluded.expires_at, moved_at = excluded.moved_at
-        "#,
-        name,
-        position.get(),
+        "UPDATE projections.generations SET lanes = $2, slowdown = $3, hold = $4, purpose = $5 WHERE id = $1",
+        id,
+        options.lanes,
+        options.slowdown,
+        options.hold,
+        purpose,
     )
-    .execute(connection)
+    .execute(&mut *transaction)
     .await?;
-    Ok(position)
+    record(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(id)
 }
 
-async fn drop_schema(connection: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
-    let drop = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
-    sqlx::raw_sql(AssertSqlSafe(drop)).execute(connection).await?;
+/// Generations that were made to be compared, by somebody who is gone, are nobody's.
+async fn drop_abandoned(
+    connection: &mut sqlx::PgConnection,
+    model: &str,
+) -> Result<(), sqlx::Error> {
+    let abandoned = sqlx::query_scalar!(
+        r#"
+        SELECT g.id
+        FROM projections.generations AS g
+        WHERE g.model = $1 AND g.purpose = 'verify' AND NOT EXISTS (
+            SELECT 1 FROM projections.workers AS w
+            WHERE w.id = g.conductor AND w.expires_at > clock_timestamp()
+        )
+        "#,
+        model,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for id in abandoned {
+        generation::drop(&mut *connection, model, id).await?;
+    }
     Ok(())
 }
 
-async fn transaction<T>(
-    connection: &mut PgConnection,
-    body: impl AsyncFnOnce(&mut PgConnection) -> Result<T, RebuildError>,
-) -> Result<T, RebuildError> {
-    use sqlx::Connection;
-    let mut transaction = connection.begin().await?;
-    let outcome = body(&mut transaction).await?;
+/// Lets a making rest, or go on.
+///
+/// # Errors
+/// [`RebuildError::NotUnderWay`].
+pub async fn set_paused(
+    pool: &PgPool,
+    projection: &Projection,
+    is_paused: bool,
+    by: &str,
+) -> Result<(), RebuildError> {
+    let model = projection.model();
+    let mut transaction = answer::begin(pool, "BEGIN").await?;
+    let changed = sqlx::query!(
+        "UPDATE projections.generations SET paused = $2 WHERE model = $1 AND state = 'building'",
+        model,
+        is_paused,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Err(RebuildError::NotUnderWay(model));
+    }
+    let action = if is_paused { Action::Pause } else { Action::Resume };
+    record(&mut transaction, by, action, &model).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Gives up a making, or one that is made and waits; the live one is as it was.
+///
+/// # Errors
+/// [`RebuildError::NotUnderWay`].
+pub async fn cancel(pool: &PgPool, projection: &Projection, by: &str) -> Result<(), RebuildError> {
+    let wanted = [State::Building, State::Built];
+    let model = projection.model();
+    match drop_kept(pool, &model, &wanted, Action::Cancel, by).await? {
+        true => Ok(()),
+        false => Err(RebuildError::NotUnderWay(model)),
+    }
+}
+
+/// Drops the generation that was replaced: there is no way back to it then.
+///
+/// # Errors
+/// [`RebuildError::NoneKept`].
+pub async fn discard(pool: &PgPool, projection: &Projection, by: &str) -> Result<(), RebuildError> {
+    let model = projection.model();
+    match drop_kept(pool, &model, &[State::Retired], Action::Discard, by).await? {
+        true => Ok(()),
+        false => Err(RebuildError::NoneKept { model, state: "retired" }),
+    }
+}
+
+async fn drop_kept(
+    pool: &PgPool,
+    model: &str,
+    wanted: &[State],
+    action: Action,
+    by: &str,
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = answer::begin(pool, "BEGIN").await?;
+    generation::lock(&mut transaction, model).await?;
+    let known = generation::of_in(&mut transaction, model).await?;
+    let unwanted: Vec<_> = known.iter().filter(|known| wanted.contains(&known.state)).collect();
+    for generation in &unwanted {
+        generation::drop(&mut transaction, model, generation.id).await?;
+    }
+    if !unwanted.is_empty() {
+        record(&mut transaction, by, action, model).await?;
+    }
     transaction.commit().await?;
-    Ok(outcome)
+    Ok(!unwanted.is_empty())
+}
+
+/// Makes live what was made and held.
+///
+/// # Errors
+/// [`RebuildError::NoneKept`].
+pub async fn release(pool: &PgPool, request: Request<'_>) -> Result<i64, RebuildError> {
+    go_on_with(pool, request, State::Built, Action::Switch).await
+}
+
+/// Makes live again what was replaced: brings it to the end of the log, and switches to it.
+///
+/// # Errors
+/// [`RebuildError::NoneKept`]; [`RebuildError::UnderWay`]: another one is in the making.
+pub async fn switch_back(pool: &PgPool, request: Request<'_>) -> Result<i64, RebuildError> {
+    go_on_with(pool, request, State::Retired, Action::SwitchBack).await
+}
+
+async fn go_on_with(
+    pool: &PgPool,
+    Request { projection, worker, by }: Request<'_>,
+    state: State,
+    action: Action,
+) -> Result<i64, RebuildError> {
+    let model = projection.model();
+    let mut transaction = answer::begin(pool, "BEGIN").await?;
+    generation::lock(&mut transaction, &model).await?;
+    drop_abandoned(&mut transaction, &model).await?;
+    let known = generation::of_in(&mut transaction, &model).await?;
+    let is_other = |known: &&Generation| {
+        matches!(known.state, State::Building | State::Built) && known.state != state
+    };
+    if known.iter().any(|known| is_other(&known)) {
+        return Err(RebuildError::UnderWay(model));
+    }
+    let Some(kept) = known.iter().rfind(|known| known.state == state) else {
+        return Err(RebuildError::NoneKept { model, state: state.as_str() });
+    };
+    crate::engine::announce(&mut transaction, worker).await?;
+    sqlx::query!(
+        r#"
+        UPDATE projections.generations
+        SET state = 'building', hold = false, paused = false, purpose = 'replace',
+            conductor = $2, epoch = epoch + 1, trouble = NULL, comparison = NULL
+        WHERE id = $1
+        "#,
+        kept.id,
+        worker.id,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    record(&mut transaction, by, action, &model).await?;
+    transaction.commit().await?;
+    Ok(kept.id)
 }

@@ -23,6 +23,8 @@ pub struct Http {
     pub body_limit_bytes: usize,
     /// Longest time to an answer.
     pub deadline_ms: u64,
+    /// How long a query waits for its read model to have come as far as `Annals-Min-Position` says.
+    pub min_position_wait_ms: u64,
     /// How long requests in flight may take to end when the process is told to stop.
     pub drain_ms: u64,
 }
@@ -32,6 +34,11 @@ impl Http {
     pub fn limits(&self) -> api::Limits {
         let deadline = Duration::from_millis(self.deadline_ms);
         api::Limits { body_bytes: self.body_limit_bytes, deadline }
+    }
+
+    /// How long a query waits for its read model, less than a request may take.
+    pub fn wait(&self) -> Duration {
+        Duration::from_millis(self.min_position_wait_ms.min(self.deadline_ms / 2))
     }
 }
 

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use eventstore::{EventStore, Filter, Position, Tag};
 use uuid::Uuid;
 
-use super::parameters::Parameters;
 use crate::page::{PageBody, refused};
+use crate::parameters::Parameters;
 use crate::problem::Problem;
 
 const KNOWN: &[&str] = &[

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use eventstore::EventStore;
 
-use super::parameters::Parameters;
+use crate::parameters::Parameters;
 use crate::params::Path;
 use crate::problem::Problem;
 

@@ -6,8 +6,8 @@ use axum::extract::State;
 use eventstore::{EventStore, StreamSlice, StreamVersion};
 use futures_util::TryStreamExt;
 
-use super::parameters::Parameters;
 use crate::page::PageBody;
+use crate::parameters::Parameters;
 use crate::params::Path;
 use crate::problem::Problem;
 

@@ -6,7 +6,7 @@ use axum::extract::State;
 use eventstore::{EventStore, StreamId};
 use serde::Serialize;
 
-use super::parameters::Parameters;
+use crate::parameters::Parameters;
 use crate::params::Path;
 use crate::problem::Problem;
 

@@ -122,6 +122,14 @@ catalogue! {
     Contended SERVICE_UNAVAILABLE "contended",
         "Others kept changing the same things",
         "Send the request again after a moment.";
+    /// The read model has not come as far as `Annals-Min-Position` says.
+    NotYet SERVICE_UNAVAILABLE "not-yet",
+        "What is asked for is not that fresh yet",
+        "Send the query again after a moment, or without `Annals-Min-Position`.";
+    /// The read model is made for the first time.
+    InTheMaking SERVICE_UNAVAILABLE "in-the-making",
+        "What is asked for is being made from the log",
+        "Send the query again after a while; `/readyz` says how far it is.";
     /// The database cannot be reached; nothing was changed.
     DatabaseUnavailable SERVICE_UNAVAILABLE "database-unavailable",
         "The database cannot be reached; nothing was changed",

@@ -4,7 +4,9 @@ use application::audit::AuditError;
 use application::{CommandError, MessageTooLarge};
 use domain::{Rejection, catalog, inventory, ordering};
 use eventstore::aggregate::LoadError;
-use eventstore::{AppendError, KeyringError};
+use eventstore::{AppendError, KeyringError, Position};
+use projections::freshness::{FreshnessError, NotYet, Reason};
+use projections::time_travel::TimeTravelError;
 
 use super::{Code, Problem};
 
@@ -122,6 +124,42 @@ impl From<AuditError> for Problem {
     }
 }
 
+impl From<FreshnessError> for Problem {
+    fn from(error: FreshnessError) -> Self {
+        let NotYet { name, asked, position, head, reason } = match error {
+            FreshnessError::NotYet(not_yet) => not_yet,
+            FreshnessError::Database(error) => return error.into(),
+        };
+        let missing = |reached: Position| (asked.get() - reached.get()).max(0);
+        let reached = match position {
+            Some(at) => format!("is at position {at}, {} before {asked}", missing(at)),
+            None => "is not there yet".to_owned(),
+        };
+        let why = match reason {
+            Reason::BeyondTheLog => format!("the log itself ends at {head}"),
+            Reason::InTheMaking => "it is made from the log for the first time".to_owned(),
+            Reason::Paused => "an operator has paused it".to_owned(),
+            Reason::Parked => "an event of what is asked for waits for an operator".to_owned(),
+            Reason::Abandoned => "no process keeps it at the moment".to_owned(),
+            Reason::Behind => "it needs longer to catch up".to_owned(),
+        };
+        Self::new(Code::NotYet, format!("The read model `{name}` {reached}: {why}."))
+    }
+}
+
+impl From<TimeTravelError> for Problem {
+    fn from(error: TimeTravelError) -> Self {
+        match error {
+            TimeTravelError::NotReached { .. } => Self::new(Code::NotReached, error.to_string()),
+            TimeTravelError::Database(error) => error.into(),
+            TimeTravelError::NoKey(_)
+            | TimeTravelError::Undecodable { .. }
+            | TimeTravelError::Unexpected(_)
+            | TimeTravelError::Encode(_) => internal().because(error),
+        }
+    }
+}
+
 impl From<serde_json::Error> for Problem {
     /// Of what is to be answered, never of what was sent.
     fn from(error: serde_json::Error) -> Self {
@@ -133,6 +171,8 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         if is_unavailable(&error) {
             Self::new(Code::DatabaseUnavailable, "Nothing was changed.").because(error)
+        } else if is_in_the_making(&error) {
+            Self::new(Code::InTheMaking, "There is nothing to query yet.").because(error)
         } else {
             internal().because(error)
         }
@@ -150,6 +190,13 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Whether a table is not there: all but those of read models are looked for at the start.
+fn is_in_the_making(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // Undefined table, or its schema.
+    code.is_some_and(|code| code == "42P01" || code == "3F000")
 }
 
 fn internal() -> Problem {

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use api::{ApiState, HttpMetrics, Limits};
+use api::{ApiState, HttpMetrics, Limits, Queries};
 use application::CommandBus;
 use application::ports::{Clock, IdSource};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, header};
 use chrono::{DateTime, Utc};
-use eventstore::{Cursor, EventStore, Wakeup};
-use projections::worker::Worker;
+use eventstore::{EventStore, Wakeup};
+use projections::engine::Reached;
+use projections::freshness::Freshness;
+use projections::{Engine, Source, Worker};
 use prometheus::{Registry, TextEncoder};
 use serde::Serialize;
 use serde_json::Value;
@@ -87,10 +89,13 @@ impl TestApp {
         projections::prepare(&database.pool(), projections::ALL).await.unwrap();
         let ids = Arc::new(CountedIds::default());
         let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
+        let freshness = Freshness::new(pool, Reached::default());
+        let queries =
+            Queries { source: source(&store), freshness, wait: Duration::from_millis(300) };
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry).unwrap();
         let limits = Limits { body_bytes: BODY_BYTES, deadline };
-        let router = api::router(ApiState { bus, queries: pool, ids }, &metrics, limits);
+        let router = api::router(ApiState { bus, queries, ids }, &metrics, limits);
         Self { database, store, router, registry }
     }
 
@@ -135,20 +140,23 @@ impl TestApp {
     /// Brings the read models to the end of the log.
     pub(crate) async fn project(&self) {
         let head = self.store.head().await.unwrap();
-        for projection in projections::ALL {
-            let stop = CancellationToken::new();
-            let wakeup = Wakeup::listen(self.pool());
-            let worker = Worker::new(projection, self.store.clone(), wakeup);
-            let task = tokio::spawn(worker.run(stop.clone()));
-            eventually(LIMIT, "the projection to catch up", || async {
-                let position = Cursor::peek(self.store.pool(), &projection.cursor_name()).await;
-                let position = position.unwrap().unwrap_or_default();
-                if position == head { Ok(()) } else { Err(position) }
-            })
-            .await;
-            stop.cancel();
-            task.await.unwrap();
-        }
+        let stop = CancellationToken::new();
+        let worker = Worker { id: Uuid::from_u128(1), name: "test".to_owned() };
+        let changed = projections::engine::changes(self.pool());
+        let wakeup = Wakeup::listen(self.pool());
+        let engine = Engine::new(source(&self.store), projections::ALL, worker, wakeup, changed);
+        let reached = engine.reached();
+        let task = tokio::spawn(engine.run(stop.clone()));
+        eventually(LIMIT, "the read models to catch up", || async {
+            let behind = projections::ALL
+                .iter()
+                .map(|projection| (projection.name, reached.of(&projection.model())))
+                .find(|(_, position)| position.is_none_or(|position| position < head));
+            behind.map_or(Ok(()), Err)
+        })
+        .await;
+        stop.cancel();
+        task.await.unwrap();
     }
 
     pub(crate) async fn log_length(&self) -> i64 {
@@ -159,6 +167,11 @@ impl TestApp {
     pub(crate) fn metrics(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
     }
+}
+
+/// The log, read as today's domain says it.
+fn source(store: &EventStore) -> Source {
+    Source { store: store.clone(), decode: |recorded| Ok(application::decode(recorded)?) }
 }
 
 pub(crate) fn post(address: &str, body: impl Into<Body>) -> Request<Body> {

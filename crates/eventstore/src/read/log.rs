@@ -79,6 +79,20 @@ impl EventStore {
         page::read(connection, self.log_id(), filter, (after, to), limit).await
     }
 
+    /// The events at `positions`, in log order, on a connection of the caller.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn read_at(
+        &self,
+        connection: &mut PgConnection,
+        positions: &[Position],
+    ) -> Result<Vec<RecordedEvent>, sqlx::Error> {
+        let positions: Vec<_> = positions.iter().map(|position| position.get()).collect();
+        let rows = select_events!("WHERE e.position = ANY ($1) ORDER BY e.position", &positions);
+        Ok(Reader::of(self.log_id()).read_all(rows.fetch_all(connection).await?))
+    }
+
     /// The event `id`, if this log holds it.
     ///
     /// # Errors

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, ProductId};
-use serde::Deserialize;
+use eventstore::Position;
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 /// An order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Order {
     /// Its id.
     pub id: OrderId,
@@ -22,6 +23,8 @@ pub struct Order {
     pub currency: String,
     /// When the customer asked.
     pub placed_at: DateTime<Utc>,
+    /// Where the log says so; lists are in this order.
+    pub placed: Position,
     /// What is asked for, as it was given.
     pub lines: Vec<OrderLine>,
     /// Why it was rejected.
@@ -29,7 +32,8 @@ pub struct Order {
 }
 
 /// Where an order stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It waits for its reservation.
     Placed,
@@ -40,7 +44,7 @@ pub enum Status {
 }
 
 /// Some of one product.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OrderLine {
     /// The product.
     pub product_id: ProductId,
@@ -55,7 +59,7 @@ pub struct OrderLine {
 }
 
 /// A product of which less was available than the order asks for.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortage {
     /// The product.
     pub product_id: ProductId,
@@ -74,14 +78,14 @@ pub struct Page {
     pub next: Option<i64>,
 }
 
-struct Row {
-    order_id: Uuid,
-    status: String,
-    total: i64,
-    currency: String,
-    placed_at: DateTime<Utc>,
-    placed_position: i64,
-    shortages: Json<Vec<Shortage>>,
+pub(super) struct Row {
+    pub(super) order_id: Uuid,
+    pub(super) status: String,
+    pub(super) total: i64,
+    pub(super) currency: String,
+    pub(super) placed_at: DateTime<Utc>,
+    pub(super) placed_position: i64,
+    pub(super) shortages: Json<Vec<Shortage>>,
 }
 
 /// The order `id`, if the read model knows it.
@@ -153,19 +157,39 @@ async fn with_lines(pool: &PgPool, rows: Vec<Row>) -> Result<Vec<Order>, sqlx::E
             unit_price: line.unit_price,
         });
     }
-    let orders = rows.into_iter().map(|row| Order {
-        id: OrderId::new(row.order_id),
-        status: Status::from_column(&row.status),
-        total: row.total,
-        currency: row.currency,
-        placed_at: row.placed_at,
-        lines: by_order.remove(&row.order_id).unwrap_or_default(),
-        shortages: row.shortages.0,
+    let orders = rows.into_iter().map(|row| {
+        let lines = by_order.remove(&row.order_id).unwrap_or_default();
+        row.order(lines)
     });
     Ok(orders.collect())
 }
 
+impl Row {
+    pub(super) fn order(self, lines: Vec<OrderLine>) -> Order {
+        Order {
+            id: OrderId::new(self.order_id),
+            status: Status::from_column(&self.status),
+            total: self.total,
+            currency: self.currency,
+            placed_at: self.placed_at,
+            placed: Position::new(self.placed_position),
+            lines,
+            shortages: self.shortages.0,
+        }
+    }
+}
+
 impl Status {
+    /// Its name in the database and for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Placed => "placed",
+            Self::Confirmed => "confirmed",
+            Self::Rejected => "rejected",
+        }
+    }
+
     /// The column's CHECK leaves no fourth value.
     fn from_column(status: &str) -> Self {
         match status {

@@ -1,11 +1,13 @@
 //! What can be asked of the read model of products.
 
 use domain::ids::ProductId;
+use eventstore::Position;
+use serde::Serialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 /// A product.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Product {
     /// Its id.
     pub id: ProductId,
@@ -19,6 +21,8 @@ pub struct Product {
     pub currency: String,
     /// How many can still be reserved.
     pub available: i64,
+    /// Where the log says that it is offered; lists are in this order.
+    pub listed: Position,
 }
 
 /// Some of the products, in the order they were listed.
@@ -30,14 +34,14 @@ pub struct Page {
     pub next: Option<i64>,
 }
 
-struct Row {
-    product_id: Uuid,
-    sku: String,
-    name: String,
-    price: i64,
-    currency: String,
-    available: i64,
-    listed_position: i64,
+pub(super) struct Row {
+    pub(super) product_id: Uuid,
+    pub(super) sku: String,
+    pub(super) name: String,
+    pub(super) price: i64,
+    pub(super) currency: String,
+    pub(super) available: i64,
+    pub(super) listed_position: i64,
 }
 
 /// The product `id`, if the read model knows it.
@@ -94,6 +98,7 @@ impl From<Row> for Product {
             price: row.price,
             currency: row.currency,
             available: row.available,
+            listed: Position::new(row.listed_position),
         }
     }
 }

@@ -5,8 +5,5 @@
 mod history;
 mod support;
 
-mod poison;
 mod queries;
-mod rebuild;
-mod rebuilt_equals_live;
 mod workers;

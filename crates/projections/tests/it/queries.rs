@@ -21,7 +21,7 @@ async fn what_is_not_there_is_none() {
 #[tokio::test]
 async fn products_come_page_by_page_in_the_order_they_were_listed() {
     let world = World::new().await;
-    let workers = world.follow_all();
+    let workers = world.follow();
     let mut history = History::default();
     for stock in 0..5 {
         history.list(&world, stock).await;
@@ -45,15 +45,13 @@ async fn products_come_page_by_page_in_the_order_they_were_listed() {
     }
     let listed: Vec<_> = history.products.iter().copied().zip(0_i64..).collect();
     assert_eq!(seen, listed);
-    for worker in workers {
-        worker.stop().await;
-    }
+    workers.stop().await;
 }
 
 #[tokio::test]
 async fn orders_come_page_by_page_the_newest_first() {
     let world = World::new().await;
-    let workers = world.follow_all();
+    let workers = world.follow();
     let mut history = History::default();
     history.list(&world, 100).await;
     for quantity in 1..=5 {
@@ -77,15 +75,13 @@ async fn orders_come_page_by_page_the_newest_first() {
     let mut expected = history.orders[..5].to_vec();
     expected.reverse();
     assert_eq!(seen, expected);
-    for worker in workers {
-        worker.stop().await;
-    }
+    workers.stop().await;
 }
 
 #[tokio::test]
 async fn an_order_tells_its_lines_and_why_it_was_rejected() {
     let world = World::new().await;
-    let workers = world.follow_all();
+    let workers = world.follow();
     let mut history = History::default();
     let plenty = history.list(&world, 10).await;
     let scarce = history.list(&world, 1).await;
@@ -108,7 +104,5 @@ async fn an_order_tells_its_lines_and_why_it_was_rejected() {
     assert!(order.shortages.is_empty());
     let available = products::get(&pool, plenty).await.unwrap().unwrap().available;
     assert_eq!(available, 6, "what was refused is still there");
-    for worker in workers {
-        worker.stop().await;
-    }
+    workers.stop().await;
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use adapters::{SystemClock, TimeOrderedIds};
 use application::CommandBus;
 use application::ports::IdSource;
-use eventstore::{Cursor, EventStore, Wakeup};
-use projections::Projection;
-use projections::worker::{Status, Worker};
+use eventstore::{EventStore, Position, Wakeup};
+use projections::comparison::Comparison;
+use projections::engine::{Engine, Reached};
+use projections::rebuild::{self, Options, Progress, RebuildError, Request};
+use projections::{Projection, Source, Status, Worker, digests, generation, verify};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use testkit::{TestDatabase, eventually};
@@ -42,32 +44,44 @@ impl World {
         self.database.pool()
     }
 
-    /// Starts a worker.
-    pub(crate) fn follow(&self, projection: &'static Projection) -> Running {
-        let wakeup = Wakeup::listen(self.pool());
-        let worker = Worker::new(projection, self.store.clone(), wakeup);
-        let status = worker.status();
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(worker.run(stop.clone()));
-        Running { status, stop, task }
+    /// The log, read as today's domain says it.
+    pub(crate) fn source(&self) -> Source {
+        Source { store: self.store.clone(), decode: |recorded| Ok(application::decode(recorded)?) }
     }
 
-    /// Starts a worker for every projection.
-    pub(crate) fn follow_all(&self) -> Vec<Running> {
-        projections::ALL.iter().map(|projection| self.follow(projection)).collect()
+    /// Starts a process that keeps every read model.
+    pub(crate) fn follow(&self) -> Running {
+        self.follow_those(projections::ALL)
     }
 
-    /// Waits until everything in the log has taken effect on `projection`.
+    /// Starts a process that keeps `projections`.
+    pub(crate) fn follow_those(&self, projections: &'static [&'static Projection]) -> Running {
+        let (wakeup, changed) = self.wakeups();
+        let engine = Engine::new(self.source(), projections, worker(), wakeup, changed);
+        Running::of(engine)
+    }
+
+    fn wakeups(&self) -> (Wakeup, Wakeup) {
+        (Wakeup::listen(self.pool()), projections::engine::changes(self.pool()))
+    }
+
+    /// Waits until everything in the log has taken effect on `projection`, or is parked.
     pub(crate) async fn catches_up(&self, projection: &Projection) {
         let head = self.store.head().await.unwrap();
         eventually(LIMIT, "the projection to catch up", || async {
-            let position = Cursor::peek(self.store.pool(), &projection.cursor_name()).await;
-            match position.map_err(|error| error.to_string())? {
+            match self.position(projection).await {
                 Some(position) if position >= head => Ok(()),
                 position => Err(format!("{position:?} of {head}")),
             }
         })
         .await;
+    }
+
+    /// Where the live generation is, if there is one.
+    pub(crate) async fn position(&self, projection: &Projection) -> Option<Position> {
+        let generations = generation::of(&self.pool(), &projection.model()).await.unwrap();
+        let live = generations.into_iter().find(|known| known.state == generation::State::Live);
+        live.map(|live| live.position)
     }
 
     pub(crate) async fn all_catch_up(&self) {
@@ -76,10 +90,72 @@ impl World {
         }
     }
 
+    /// Begins to make `projection` anew, and starts a process that does it.
+    pub(crate) async fn begin_rebuild(
+        &self,
+        projection: &'static Projection,
+        options: Options,
+    ) -> Result<(i64, Running), RebuildError> {
+        let worker = worker();
+        let request = Request { projection, worker: &worker, by: "test" };
+        let id = rebuild::begin(&self.pool(), request, options).await?;
+        Ok((id, self.make_as(worker)))
+    }
+
+    /// Starts a process that makes what is to be made by `worker`.
+    pub(crate) fn make_as(&self, worker: Worker) -> Running {
+        let (wakeup, changed) = self.wakeups();
+        let all = projections::ALL;
+        Running::of(Engine::only_making(self.source(), all, worker, wakeup, changed))
+    }
+
+    /// Makes `projection` anew, and switches to that.
+    pub(crate) async fn rebuild(&self, projection: &'static Projection) -> Progress {
+        let (id, making) = self.begin_rebuild(projection, FULL_SPEED).await.unwrap();
+        let progress = self.reaches(id, "live").await;
+        making.stop().await;
+        progress
+    }
+
+    /// Waits until the generation `id` is in `state`.
+    pub(crate) async fn reaches(&self, id: i64, state: &str) -> Progress {
+        eventually(LIMIT, "the generation to come that far", || async {
+            let progress = rebuild::progress(&self.pool(), id).await.unwrap();
+            match progress {
+                Some(progress) if progress.state == state => Ok(progress),
+                progress => Err(progress),
+            }
+        })
+        .await
+    }
+
     /// Every row of every table of `projection`, table by table.
     pub(crate) async fn rows(&self, projection: &Projection) -> Vec<String> {
         let mut connection = self.pool().acquire().await.unwrap();
-        rows_in(&mut connection, &projection.schema_name()).await
+        rows_in(&mut connection, &projection.model()).await
+    }
+
+    /// Checks that every read model is what one made from the log is, row by row, and that none has
+    /// skipped or doubled anything.
+    pub(crate) async fn is_as_the_log_says(&self) {
+        assert_eq!(digests::count_all(&self.source(), projections::ALL).await.unwrap(), [""; 0]);
+        for projection in projections::ALL {
+            let comparison = self.verify(projection).await;
+            assert!(comparison.is_equal(), "{comparison:#?}");
+            assert_eq!((comparison.parked_live, comparison.parked_new), (0, 0));
+        }
+    }
+
+    /// Compares the live generation with one made from the log.
+    pub(crate) async fn verify(&self, projection: &'static Projection) -> Comparison {
+        let worker = worker();
+        let making = self.make_as(worker.clone());
+        let request = Request { projection, worker: &worker, by: "test" };
+        let pool = self.pool();
+        let verified = verify::verify(&pool, request, FULL_SPEED, |_| {});
+        let comparison = tokio::time::timeout(LIMIT, verified).await.unwrap().unwrap();
+        making.stop().await;
+        comparison
     }
 
     /// Waits until `sessions` of this database wait for a lock.
@@ -130,38 +206,57 @@ pub(crate) fn id() -> Uuid {
     TimeOrderedIds.next()
 }
 
-/// A worker that runs.
+/// A rebuild that cares about nobody else.
+pub(crate) const FULL_SPEED: Options = Options { lanes: 2, slowdown: None, hold: false };
+
+/// A process among those that keep read models.
+pub(crate) fn worker() -> Worker {
+    Worker { id: id(), name: "test".to_owned() }
+}
+
+/// A process that keeps read models.
 pub(crate) struct Running {
-    status: watch::Receiver<Status>,
+    statuses: Vec<(&'static str, watch::Receiver<Status>)>,
+    pub(crate) reached: Reached,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    pub(crate) fn status(&self) -> Status {
-        self.status.borrow().clone()
+    fn of(engine: Engine) -> Self {
+        let (statuses, reached) = (engine.statuses(), engine.reached());
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(engine.run(stop.clone()));
+        Self { statuses, reached, stop, task }
+    }
+
+    pub(crate) fn status(&self, projection: &Projection) -> Status {
+        let (_, status) = self.statuses.iter().find(|(name, _)| *name == projection.name).unwrap();
+        status.borrow().clone()
     }
 
     /// Waits until the status is as wanted.
-    pub(crate) async fn reaches(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+    pub(crate) async fn comes_to(
+        &self,
+        projection: &Projection,
+        what: &str,
+        wanted: impl Fn(&Status) -> bool,
+    ) -> Status {
         eventually(LIMIT, what, || {
-            let now = self.status();
+            let now = self.status(projection);
             let reached = wanted(&now);
             async move { if reached { Ok(now) } else { Err(now) } }
         })
         .await
     }
 
-    pub(crate) async fn follows(&self) {
-        self.reaches("the worker to follow", |status| *status == Status::Following).await;
-    }
-
+    /// Stops in good order.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         tokio::time::timeout(LIMIT, self.task).await.expect("stops in time").unwrap();
     }
 
-    /// Dies at once, wherever it is.
+    /// Dies at once, wherever it is: says nothing, gives nothing up.
     pub(crate) async fn abort(self) {
         self.task.abort();
         let _ = self.task.await;

@@ -1,16 +1,19 @@
-//! Several workers for one projection: one works, and what it was at is done once.
+//! Several processes for the same read models: they share the slots, and what is done is done once.
 
-use eventstore::Cursor;
 use projections::orders::{self, ORDERS};
-use projections::worker::Status;
+use projections::products::PRODUCTS;
+use projections::{SLOTS, Status, operations};
+use testkit::eventually;
 
 use crate::history::History;
-use crate::support::World;
+use crate::support::{LIMIT, World};
 
-async fn one_order(world: &World) -> History {
+async fn some_orders(world: &World) -> History {
     let mut history = History::default();
-    history.list(world, 100).await;
-    history.place(world, &[(0, 1)]).await;
+    history.list(world, 1_000).await;
+    for _ in 0..20 {
+        history.place(world, &[(0, 1)]).await;
+    }
     history
 }
 
@@ -18,7 +21,33 @@ async fn listed(world: &World) -> usize {
     orders::list(&world.pool(), None, 1_000).await.unwrap().orders.len()
 }
 
-/// Holds up every batch until it is dropped.
+/// How many slots of orders each worker that is there holds, the most first.
+async fn shares(world: &World) -> Vec<i64> {
+    sqlx::query_scalar(
+        r"
+        SELECT count(*)
+        FROM projections.slots AS s
+        JOIN projections.generations AS g ON g.id = s.generation AND g.state = 'live'
+        JOIN projections.workers AS w ON w.id = s.owner AND w.expires_at > clock_timestamp()
+        WHERE g.model = 'orders_v1'
+        GROUP BY w.id
+        ORDER BY 1 DESC
+        ",
+    )
+    .fetch_all(&world.pool())
+    .await
+    .unwrap()
+}
+
+async fn share_as(world: &World, wanted: &[i64]) {
+    eventually(LIMIT, "the slots to be shared", || async {
+        let shares = shares(world).await;
+        if shares == wanted { Ok(()) } else { Err(shares) }
+    })
+    .await;
+}
+
+/// Holds up every batch of orders until it is dropped.
 async fn hold_up(world: &World) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut holding = world.pool().begin().await.unwrap();
     sqlx::query("LOCK TABLE orders_v1.orders IN ACCESS EXCLUSIVE MODE")
@@ -29,93 +58,160 @@ async fn hold_up(world: &World) -> sqlx::Transaction<'static, sqlx::Postgres> {
 }
 
 #[tokio::test]
-async fn one_follows_and_the_other_takes_over_when_it_stops() {
+async fn processes_share_the_slots_and_together_do_everything_once() {
     let world = World::new().await;
-    let mut history = one_order(&world).await;
-    let first = world.follow(&ORDERS);
-    first.follows().await;
-    let second = world.follow(&ORDERS);
-    world.catches_up(&ORDERS).await;
-    assert_eq!(second.status(), Status::Standby);
-    assert_eq!(first.status(), Status::Following);
+    let mut history = some_orders(&world).await;
+    let first = world.follow();
+    share_as(&world, &[i64::from(SLOTS)]).await;
+    let second = world.follow();
+    share_as(&world, &[4, 4]).await;
+    let third = world.follow();
+    share_as(&world, &[3, 3, 2]).await;
+    for _ in 0..30 {
+        history.place(&world, &[(0, 1)]).await;
+    }
+    history.tell_all(&world).await;
+    world.all_catch_up().await;
+    assert_eq!(listed(&world).await, 50);
+    assert!(first.reached.of("orders_v1").is_none(), "it does not know of the others' slots");
 
-    first.stop().await;
-    second.follows().await;
-    history.place(&world, &[(0, 1)]).await;
-    world.catches_up(&ORDERS).await;
-    assert_eq!(listed(&world).await, 2);
     second.stop().await;
+    share_as(&world, &[4, 4]).await;
+    third.abort().await;
+    share_as(&world, &[8]).await;
+    history.place(&world, &[(0, 1)]).await;
+    history.tell_all(&world).await;
+    world.all_catch_up().await;
+    assert_eq!(listed(&world).await, 51);
+    assert_eq!(first.status(&ORDERS), Status::Following);
+    first.stop().await;
+    world.is_as_the_log_says().await;
 }
 
 #[tokio::test]
-async fn who_stops_gives_the_lease_up_at_once() {
+async fn who_stops_gives_its_slots_up_at_once() {
     let world = World::new().await;
-    one_order(&world).await;
-    let worker = world.follow(&ORDERS);
-    world.catches_up(&ORDERS).await;
-    let name = ORDERS.cursor_name();
-    assert!(Cursor::lease(&world.pool(), &name).await.unwrap().is_none(), "it is leased");
-    worker.stop().await;
-    let lease = Cursor::lease(&world.pool(), &name).await.unwrap();
-    assert_eq!(lease.unwrap().position(), world.store.head().await.unwrap());
+    some_orders(&world).await;
+    let first = world.follow();
+    world.all_catch_up().await;
+    first.stop().await;
+    assert_eq!(shares(&world).await, Vec::<i64>::new());
+    let free: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM projections.slots WHERE owner IS NULL")
+            .fetch_one(&world.pool())
+            .await
+            .unwrap();
+    assert_eq!(free, 2 * i64::from(SLOTS));
+    let workers: i64 = sqlx::query_scalar("SELECT count(*) FROM projections.workers")
+        .fetch_one(&world.pool())
+        .await
+        .unwrap();
+    assert_eq!(workers, 0);
 }
 
 #[tokio::test]
 async fn who_dies_in_a_batch_is_replaced_when_its_lease_ends() {
     let world = World::new().await;
-    let mut history = one_order(&world).await;
-    let first = world.follow(&ORDERS);
-    world.catches_up(&ORDERS).await;
+    let mut history = some_orders(&world).await;
+    let first = world.follow();
+    world.all_catch_up().await;
     let holding = hold_up(&world).await;
     history.place(&world, &[(0, 1)]).await;
     world.wait_for_locks(1).await;
     first.abort().await;
     holding.rollback().await.unwrap();
 
-    let second = world.follow(&ORDERS);
-    assert_eq!(second.status(), Status::Standby);
-    second.follows().await;
-    world.catches_up(&ORDERS).await;
-    assert_eq!(listed(&world).await, 2);
+    let second = world.follow();
     history.place(&world, &[(0, 1)]).await;
-    world.catches_up(&ORDERS).await;
-    assert_eq!(listed(&world).await, 3);
+    world.all_catch_up().await;
+    assert_eq!(listed(&world).await, 22);
     second.stop().await;
+    world.is_as_the_log_says().await;
 }
 
+/// The first one's batch is held up; it is then as good as frozen, and another one comes. Who holds the
+/// row of a slot in a batch is waited for, so nothing happens twice.
 #[tokio::test]
 async fn a_batch_that_outlives_its_lease_takes_effect_once() {
     let world = World::new().await;
-    let mut history = one_order(&world).await;
-    let first = world.follow(&ORDERS);
-    world.catches_up(&ORDERS).await;
-    let second = world.follow(&ORDERS);
+    let mut history = some_orders(&world).await;
+    let first = world.follow();
+    world.all_catch_up().await;
     let holding = hold_up(&world).await;
     history.place(&world, &[(0, 1)]).await;
-    // The lease has ended when the second one reaches for it, and waits for the first one's commit.
-    world.wait_for_locks(2).await;
+    world.wait_for_locks(1).await;
+    sqlx::query("UPDATE projections.workers SET id = gen_random_uuid(), expires_at = '-infinity'")
+        .execute(&world.pool())
+        .await
+        .unwrap();
+    let second = world.follow();
     holding.rollback().await.unwrap();
-    world.catches_up(&ORDERS).await;
+    world.all_catch_up().await;
     history.place(&world, &[(0, 1)]).await;
-    world.catches_up(&ORDERS).await;
-    assert_eq!(listed(&world).await, 3);
+    world.all_catch_up().await;
+    assert_eq!(listed(&world).await, 22);
     first.stop().await;
     second.stop().await;
+    world.is_as_the_log_says().await;
 }
 
 #[tokio::test]
-async fn whose_epoch_is_over_stands_by_and_works_again_later() {
+async fn whose_epoch_is_over_asks_and_goes_on() {
     let world = World::new().await;
-    let mut history = one_order(&world).await;
-    let worker = world.follow(&ORDERS);
-    world.catches_up(&ORDERS).await;
-    sqlx::query("UPDATE eventstore.cursors SET epoch = epoch + 1, expires_at = clock_timestamp()")
+    let mut history = some_orders(&world).await;
+    let worker = world.follow();
+    world.all_catch_up().await;
+    sqlx::query("UPDATE projections.slots SET epoch = epoch + 1, owner = NULL")
         .execute(&world.pool())
         .await
         .unwrap();
     history.place(&world, &[(0, 1)]).await;
+    world.all_catch_up().await;
+    assert_eq!(listed(&world).await, 21);
+    worker.stop().await;
+    world.is_as_the_log_says().await;
+}
+
+#[tokio::test]
+async fn what_is_paused_rests_and_others_go_on() {
+    let world = World::new().await;
+    let mut history = some_orders(&world).await;
+    let worker = world.follow();
+    world.all_catch_up().await;
+    operations::set_paused(&world.pool(), &ORDERS, true, "somebody").await.unwrap();
+    worker.comes_to(&ORDERS, "orders to rest", |status| *status == Status::Paused).await;
+    history.place(&world, &[(0, 1)]).await;
+    history.list(&world, 5).await;
+    world.catches_up(&PRODUCTS).await;
+    assert_eq!(listed(&world).await, 20);
+    operations::set_paused(&world.pool(), &ORDERS, false, "somebody").await.unwrap();
     world.catches_up(&ORDERS).await;
-    assert_eq!(listed(&world).await, 2);
-    worker.follows().await;
+    assert_eq!(listed(&world).await, 21);
+    let done: Vec<(String, String)> =
+        sqlx::query_as("SELECT actor, action FROM projections.interventions ORDER BY id")
+            .fetch_all(&world.pool())
+            .await
+            .unwrap();
+    let by = |action: &str| ("somebody".to_owned(), action.to_owned());
+    assert_eq!(done, [by("pause"), by("resume")]);
+    sqlx::query("DELETE FROM projections.interventions").execute(&world.pool()).await.unwrap_err();
+    worker.stop().await;
+}
+
+/// Events that a read model does not read cost it no statement, and yet it is known to have passed them.
+#[tokio::test]
+async fn what_is_not_read_moves_the_slots_along() {
+    let world = World::new().await;
+    let worker = world.follow();
+    let mut history = History::default();
+    history.list(&world, 5).await;
+    world.all_catch_up().await;
+    let taken: i64 = sqlx::query_scalar(
+        "SELECT sum(events)::bigint FROM projections.slots JOIN projections.generations AS g ON g.id = generation WHERE g.model = 'orders_v1'",
+    )
+    .fetch_one(&world.pool())
+    .await
+    .unwrap();
+    assert_eq!(taken, 0);
     worker.stop().await;
 }

@@ -1,0 +1,218 @@
+//! Counts what the log says beside what read models have taken up, all the time.
+//!
+//! Each slot keeps the number of events it has taken up and a digest of their positions, changed in
+//! the transaction that takes effect of them. Here the same is counted from the log alone, some time
+//! later, and compared at the same position: an event that was skipped or taken twice shows as a
+//! difference, which stays until the read model is made anew.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use eventstore::Position;
+use eventstore::answer::within;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::slots::{Taken, slot_of};
+use crate::{Projection, Source};
+
+/// How often is looked for more to count.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Events that are read at once.
+const PAGE: u16 = 2_000;
+
+/// How many times longer it rests than it reads: followers come first.
+const REST: u32 = 4;
+
+/// What was counted of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Count {
+    position: Position,
+    events: i64,
+    digest: i64,
+}
+
+/// What both sides say of the slots of a generation.
+#[derive(Debug, Default)]
+struct Counts {
+    /// By the read model.
+    taken: BTreeMap<i16, Count>,
+    /// By the log.
+    counted: BTreeMap<i16, Count>,
+}
+
+/// Counts for ever, for all read models, until `stop`. Processes that do so at the same time do the
+/// same.
+pub async fn watch(
+    source: Source,
+    projections: &'static [&'static Projection],
+    stop: CancellationToken,
+) {
+    let counting = async {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            if let Err(error) = count_all(&source, projections).await {
+                tracing::debug!(%error, "could not count what the log says");
+            }
+        }
+    };
+    let _: Option<std::convert::Infallible> = stop.run_until_cancelled(counting).await;
+}
+
+/// Counts what has come since the last time, once for each of `projections`; answers with the
+/// differences found.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn count_all(
+    source: &Source,
+    projections: &[&Projection],
+) -> Result<Vec<String>, sqlx::Error> {
+    let mut differences = Vec::new();
+    for (model, generation) in moved(source).await? {
+        let known = projections.iter().find(|projection| projection.model() == model);
+        if let Some(projection) = known {
+            differences.extend(count(source, projection, generation).await?);
+        }
+    }
+    Ok(differences)
+}
+
+/// Live generations that have moved since they were counted.
+async fn moved(source: &Source) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let moved = sqlx::query!(
+        r#"
+        SELECT DISTINCT g.model, g.id
+        FROM projections.generations AS g
+        JOIN projections.slots AS s ON s.generation = g.id
+        LEFT JOIN projections.digests AS d ON d.generation = s.generation AND d.slot = s.slot
+        WHERE g.state = 'live' AND s.position > coalesce(d.position, 0)
+        "#
+    );
+    let moved = within(moved.fetch_all(source.store.pool())).await?;
+    Ok(moved.into_iter().map(|row| (row.model, row.id)).collect())
+}
+
+async fn count(
+    source: &Source,
+    projection: &Projection,
+    generation: i64,
+) -> Result<Vec<String>, sqlx::Error> {
+    let Counts { taken, mut counted } = read(source, generation).await?;
+    let filter = projection.filter();
+    let from = counted.values().map(|count| count.position).min().unwrap_or_default();
+    let to = taken.values().map(|count| count.position).max().unwrap_or_default();
+    let mut reached = from;
+    while reached < to {
+        let begun = Instant::now();
+        let page = source.store.read_page(&filter, reached, to, PAGE).await?;
+        for event in &page.events {
+            let slot = slot_of(&(projection.key)(event));
+            let (Some(count), Some(end)) = (counted.get_mut(&slot), taken.get(&slot)) else {
+                continue;
+            };
+            if count.position < event.position && event.position <= end.position {
+                let mut more = Taken::default();
+                more.add(event.position);
+                count.events += more.events;
+                count.digest ^= more.digest;
+            }
+        }
+        reached = page.reached;
+        tokio::time::sleep(begun.elapsed() * REST).await;
+    }
+    for (slot, count) in &mut counted {
+        if let Some(end) = taken.get(slot) {
+            count.position = count.position.max(end.position);
+        }
+    }
+    let differences: BTreeMap<i16, String> = counted
+        .iter()
+        .filter_map(|(slot, counted)| {
+            let taken = taken.get(slot)?;
+            let difference = difference(projection, *slot, *taken, *counted)?;
+            Some((*slot, difference))
+        })
+        .collect();
+    write(source, generation, &counted, &differences).await?;
+    for difference in differences.values() {
+        tracing::error!(
+            projection.name,
+            difference,
+            "a read model is not what the log says: verify it, and rebuild it"
+        );
+    }
+    Ok(differences.into_values().collect())
+}
+
+fn difference(projection: &Projection, slot: i16, taken: Count, counted: Count) -> Option<String> {
+    if (taken.events, taken.digest) == (counted.events, counted.digest) {
+        return None;
+    }
+    let (name, position) = (projection.name, taken.position);
+    let (took, are) = (taken.events, counted.events);
+    Some(match took - are {
+        0 => format!("slot {slot} of {name} took other events up to {position} than the log holds"),
+        _ => format!(
+            "slot {slot} of {name} took {took} events up to {position} where the log holds {are}"
+        ),
+    })
+}
+
+async fn read(source: &Source, generation: i64) -> Result<Counts, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT s.slot, s.position, s.events, s.digest,
+               coalesce(d.position, 0) AS "counted_position!",
+               coalesce(d.events, 0) AS "counted_events!",
+               coalesce(d.digest, 0) AS "counted_digest!"
+        FROM projections.slots AS s
+        LEFT JOIN projections.digests AS d ON d.generation = s.generation AND d.slot = s.slot
+        WHERE s.generation = $1
+        "#,
+        generation,
+    );
+    let mut counts = Counts::default();
+    for row in within(rows.fetch_all(source.store.pool())).await? {
+        let position = Position::new(row.position);
+        counts.taken.insert(row.slot, Count { position, events: row.events, digest: row.digest });
+        let position = Position::new(row.counted_position);
+        let (events, digest) = (row.counted_events, row.counted_digest);
+        counts.counted.insert(row.slot, Count { position, events, digest });
+    }
+    Ok(counts)
+}
+
+async fn write(
+    source: &Source,
+    generation: i64,
+    counted: &BTreeMap<i16, Count>,
+    differences: &BTreeMap<i16, String>,
+) -> Result<(), sqlx::Error> {
+    let slots: Vec<_> = counted.keys().copied().collect();
+    let positions: Vec<_> = counted.values().map(|count| count.position.get()).collect();
+    let events: Vec<_> = counted.values().map(|count| count.events).collect();
+    let digests: Vec<_> = counted.values().map(|count| count.digest).collect();
+    let differences: Vec<_> = slots.iter().map(|slot| differences.get(slot).cloned()).collect();
+    let written = sqlx::query!(
+        r#"
+        INSERT INTO projections.digests AS known (generation, slot, position, events, digest, difference)
+        SELECT $1, slot, position, events, digest, difference
+        FROM unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
+             AS counted (slot, position, events, digest, difference)
+        ON CONFLICT (generation, slot) DO UPDATE
+        SET position = excluded.position, events = excluded.events, digest = excluded.digest,
+            difference = excluded.difference, checked_at = clock_timestamp()
+        WHERE excluded.position >= known.position
+        "#,
+        generation,
+        &slots,
+        &positions,
+        &events,
+        &digests,
+        &differences as &[Option<String>],
+    );
+    within(written.execute(source.store.pool())).await?;
+    Ok(())
+}
