@@ -154,27 +154,37 @@ impl Conductor {
             filled = self.fill_all(&mut held, &plan) => filled?,
         }
         self.filler.trouble.send_replace(None);
+        self.rest().await?;
         self.compare_with_live(&mut held, &plan).await?;
         if plan.hold {
             return Ok(self.end_as_built().await?);
         }
         self.fill_to(&mut held, &plan, Target::Head).await?;
+        self.rest().await?;
         let still = Still::hold(self.pool(), &self.model).await?;
         let position =
             still.replace(&self.filler, &mut held, &self.model, self.making.epoch).await?;
         tracing::info!(%position, "made, and live");
-        Ok(self.drop_older().await?)
+        Ok(())
     }
 
     async fn plan(&self) -> Result<Plan, SwitchError> {
         let row = sqlx::query!(
-            "SELECT lanes, slowdown, hold, purpose FROM projections.generations WHERE id = $1 AND epoch = $2",
+            "SELECT lanes, slowdown, hold, purpose, paused FROM projections.generations WHERE id = $1 AND epoch = $2",
             self.making.generation,
             self.making.epoch,
         );
         let row = within(row.fetch_optional(self.pool())).await?.ok_or(NotOurs)?;
+        self.control.send_replace(Control { is_paused: row.paused });
         let is_to_verify = row.purpose == "verify";
         Ok(Plan { lanes: row.lanes, slowdown: row.slowdown, hold: row.hold, is_to_verify })
+    }
+
+    /// Waits as long as it is paused.
+    async fn rest(&self) -> Result<(), NotOurs> {
+        let mut control = self.filler.control.clone();
+        control.wait_for(|control| !control.is_paused).await.map_err(|_| NotOurs)?;
+        Ok(())
     }
 
     /// Fences whoever conducted it before.
@@ -287,19 +297,6 @@ impl Conductor {
         .execute(self.pool())
         .await?;
         Ok(())
-    }
-
-    /// Only the last one that was replaced is kept.
-    async fn drop_older(&self) -> Result<(), sqlx::Error> {
-        let mut transaction = answer::begin(self.pool(), "BEGIN").await?;
-        generation::lock(&mut transaction, &self.model).await?;
-        let known = generation::of_in(&mut transaction, &self.model).await?;
-        let retired = known.iter().filter(|known| known.state == State::Retired);
-        let last = retired.clone().max_by_key(|known| known.live_at).map(|last| last.id);
-        for old in retired.filter(|old| Some(old.id) != last) {
-            generation::drop(&mut transaction, &self.model, old.id).await?;
-        }
-        transaction.commit().await
     }
 
     /// Says how far it is, and hears whether to go on; ends when it is not ours any more.

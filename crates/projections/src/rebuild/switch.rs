@@ -59,6 +59,12 @@ impl Still {
         filler.at_once().fill(held, 1, head).await?;
         let connection = &mut *self.transaction;
         if let Some(live) = &self.live {
+            // Only the last one that was replaced is kept.
+            for known in generation::of_in(&mut *connection, model).await? {
+                if known.state == State::Retired {
+                    generation::drop(&mut *connection, model, known.id).await?;
+                }
+            }
             retire(&mut *connection, live).await?;
         }
         let made = sqlx::query!(

@@ -5,5 +5,9 @@
 mod history;
 mod support;
 
+mod digests;
+mod poison;
 mod queries;
+mod rebuild;
+mod rebuilt_equals_live;
 mod workers;

@@ -1,20 +1,24 @@
-//! Law 8, first form: what cannot take effect is not skipped.
+//! Law 8: what cannot take effect is not skipped, and only its own key waits for it.
 
 use eventstore::{
-    Append, CommandId, Cursor, EventType, ExpectedVersion, Fingerprint, Metadata, NewEvent,
-    Position, StreamId,
+    Append, CommandId, EventType, ExpectedVersion, Fingerprint, Metadata, NewEvent, Position,
+    StreamId,
 };
+use projections::operations::{self, OperationError, Redriven};
 use projections::orders::{self, ORDERS};
-use projections::products::{self, PRODUCTS};
-use projections::rebuild::{RebuildError, rebuild};
-use projections::worker::Status;
+use projections::products::PRODUCTS;
+use projections::{MOST_PARKED, Status};
+use sqlx::AssertSqlSafe;
+use testkit::eventually;
+use uuid::Uuid;
 
 use crate::history::History;
-use crate::support::{World, id};
+use crate::support::{LIMIT, World, id};
 
-/// Appends an event that today's types cannot read.
-async fn append(world: &World, name: &str, schema_version: i16, payload: &str) -> Position {
-    let stream = StreamId::new(format!("ordering.order-{}", id())).unwrap();
+/// Appends an event of a stream of its own that today's types cannot read; answers with its key.
+async fn append(world: &World, name: &str, schema_version: i16, payload: &str) -> (Uuid, Position) {
+    let key = id();
+    let stream = StreamId::new(format!("ordering.order-{key}")).unwrap();
     let event = NewEvent::new(stream.clone(), EventType::new(name, schema_version), payload);
     let metadata = Metadata {
         actor: "test".to_owned(),
@@ -27,58 +31,79 @@ async fn append(world: &World, name: &str, schema_version: i16, payload: &str) -
         events: vec![event],
         ..Append::new(CommandId::new(id()), Fingerprint::of(b""), metadata)
     };
-    world.store.append(append).await.unwrap().position
+    (key, world.store.append(append).await.unwrap().position)
 }
 
-async fn stands_still_at(name: &str, schema_version: i16, payload: &str) {
+async fn parked(world: &World, keys: usize) -> Vec<operations::ParkedKey> {
+    eventually(LIMIT, "keys to be parked", || async {
+        let parked = operations::parked_keys(&world.pool(), &ORDERS).await.unwrap();
+        if parked.len() == keys { Ok(parked) } else { Err(parked) }
+    })
+    .await
+}
+
+async fn is_parked_alone(name: &str, schema_version: i16, payload: &str) {
     let world = World::new().await;
     let mut history = History::default();
     history.list(&world, 100).await;
     let before = history.place(&world, &[(0, 1)]).await;
-    let orders_worker = world.follow(&ORDERS);
-    let products_worker = world.follow(&PRODUCTS);
+    let worker = world.follow();
     world.all_catch_up().await;
 
-    let poison = append(&world, name, schema_version, payload).await;
+    let (key, position) = append(&world, name, schema_version, payload).await;
     let after = history.place(&world, &[(0, 1)]).await;
-    let product = history.list(&world, 7).await;
-    world.catches_up(&PRODUCTS).await;
-    let failing = |status: &Status| matches!(status, Status::Failing { attempts: 2.., .. });
-    let status = orders_worker.reaches("the worker to stand still", failing).await;
-    let Status::Failing { position, error, .. } = status else { unreachable!("it was seen") };
-    assert_eq!(position.get(), poison.get() - 1, "everything before it has taken effect");
-    assert!(error.contains(&format!("the event at position {poison}")), "{error}");
-    assert!(error.contains(name), "{error}");
+    let [one] = parked(&world, 1).await.try_into().unwrap();
+    assert_eq!((one.key, one.position, one.events), (key.to_string(), position, 1));
+    assert!(one.error.contains(&format!("the event at position {position}")), "{}", one.error);
+    history.tell_all(&world).await;
+    world.all_catch_up().await;
+    for order in [before, after] {
+        let order = orders::get(&world.pool(), order).await.unwrap().unwrap();
+        assert_eq!(order.status, orders::Status::Confirmed);
+    }
+    assert_eq!(worker.status(&ORDERS), Status::Following);
 
-    // Nothing is skipped, and the other projection has gone on.
-    let pool = world.pool();
-    assert!(orders::get(&pool, before).await.unwrap().is_some());
-    assert!(orders::get(&pool, after).await.unwrap().is_none());
-    let cursor = Cursor::peek(&pool, &ORDERS.cursor_name()).await.unwrap();
-    assert_eq!(cursor, Some(position));
-    assert!(products::get(&pool, product).await.unwrap().is_some());
-    assert_eq!(products_worker.status(), Status::Following);
+    // One that is made anew cannot jump over it either, and is equal: both wait for the same.
+    let comparison = world.verify(&ORDERS).await;
+    assert!(comparison.is_equal(), "{comparison:#?}");
+    assert_eq!((comparison.parked_live, comparison.parked_new), (1, 1));
 
-    // A rebuild cannot jump over it either, and leaves the live model as it is.
-    let live = world.rows(&ORDERS).await;
-    let rebuilt = rebuild(&world.store, &ORDERS, |_| {}).await;
-    assert!(matches!(rebuilt, Err(RebuildError::Apply(_))), "{rebuilt:?}");
-    assert_eq!(world.rows(&ORDERS).await, live);
-    let rebuilt = rebuild(&world.store, &ORDERS, |_| {}).await;
-    assert!(matches!(rebuilt, Err(RebuildError::Apply(_))), "the first one is over: {rebuilt:?}");
-
-    orders_worker.stop().await;
-    products_worker.stop().await;
+    // As long as nothing is mended it stays where it is, and says why.
+    let key = key.to_string();
+    let redriven = operations::retry(&world.source(), &ORDERS, &key, "somebody").await.unwrap();
+    assert!(matches!(redriven, Redriven::Stuck { events: 0, .. }), "{redriven:?}");
+    assert_eq!(parked(&world, 1).await[0].attempts, 2);
+    let source = world.source();
+    let skipped = operations::skip(&source, &ORDERS, &key, "never happened", "somebody").await;
+    assert_eq!(skipped.unwrap(), Redriven::Free(0));
+    parked(&world, 0).await;
+    let again = operations::retry(&source, &ORDERS, &key, "somebody").await;
+    assert!(matches!(again, Err(OperationError::NotParked(_))), "{again:?}");
+    let done: Vec<(String, Option<String>, Option<i64>, Option<String>)> = sqlx::query_as(
+        "SELECT action, key, position, reason FROM projections.interventions ORDER BY id",
+    )
+    .fetch_all(&world.pool())
+    .await
+    .unwrap();
+    let reason = Some("never happened".to_owned());
+    assert_eq!(
+        done,
+        [
+            ("retry".to_owned(), Some(key.clone()), None, None),
+            ("skip".to_owned(), Some(key), Some(position.get()), reason),
+        ]
+    );
+    worker.stop().await;
 }
 
 #[tokio::test]
-async fn an_event_of_an_unknown_version_is_not_skipped() {
-    stands_still_at("ordering.order-placed", 99, "{}").await;
+async fn an_event_of_an_unknown_version_is_parked_alone() {
+    is_parked_alone("ordering.order-placed", 99, "{}").await;
 }
 
 #[tokio::test]
-async fn an_event_of_another_shape_is_not_skipped() {
-    stands_still_at("ordering.order-confirmed", 1, r#"{"order_id":"none"}"#).await;
+async fn an_event_of_another_shape_is_parked_alone() {
+    is_parked_alone("ordering.order-confirmed", 1, r#"{"order_id":"none"}"#).await;
 }
 
 #[tokio::test]
@@ -88,48 +113,103 @@ async fn an_event_of_a_type_that_is_not_read_holds_nobody_up() {
     history.list(&world, 100).await;
     append(&world, "ordering.order-imagined", 1, "{}").await;
     let placed = history.place(&world, &[(0, 1)]).await;
-    let worker = world.follow(&ORDERS);
+    let worker = world.follow();
+    world.all_catch_up().await;
+    assert!(orders::get(&world.pool(), placed).await.unwrap().is_some());
+    parked(&world, 0).await;
+    worker.stop().await;
+}
+
+/// A row that the log speaks of is gone: its key waits with all that comes later, and once the row is
+/// back everything takes effect in order.
+#[tokio::test]
+async fn what_waits_takes_effect_in_order_once_it_can() {
+    let world = World::new().await;
+    let mut history = History::default();
+    let mended = history.list(&world, 100).await;
+    let other = history.list(&world, 100).await;
+    let worker = world.follow();
+    world.all_catch_up().await;
+    let take = "CREATE TABLE kept AS SELECT * FROM products_v1.products WHERE product_id = 'ID'; DELETE FROM products_v1.products WHERE product_id = 'ID'"
+        .replace("ID", &mended.to_string());
+    sqlx::raw_sql(AssertSqlSafe(take)).execute(&world.pool()).await.unwrap();
+    for _ in 0..7 {
+        history.place(&world, &[(0, 1), (1, 2)]).await;
+    }
+    history.tell_all(&world).await;
+    world.all_catch_up().await;
+    let keys = operations::parked_keys(&world.pool(), &PRODUCTS).await.unwrap();
+    assert_eq!(keys.len(), 1);
+    assert_eq!((keys[0].key.as_str(), keys[0].events), (mended.to_string().as_str(), 7));
+    assert!(keys[0].error.contains("nobody has listed the product"), "{}", keys[0].error);
+    let seen = projections::products::get(&world.pool(), other).await.unwrap().unwrap();
+    assert_eq!(seen.available, 100 - 14);
+
+    sqlx::query("INSERT INTO products_v1.products SELECT * FROM kept")
+        .execute(&world.pool())
+        .await
+        .unwrap();
+    let key = mended.to_string();
+    let redriven = operations::retry(&world.source(), &PRODUCTS, &key, "somebody").await.unwrap();
+    assert_eq!(redriven, Redriven::Free(7));
+    history.place(&world, &[(0, 1)]).await;
+    history.tell_all(&world).await;
+    world.all_catch_up().await;
+    let seen = projections::products::get(&world.pool(), mended).await.unwrap().unwrap();
+    assert_eq!(seen.available, 100 - 8);
+    worker.stop().await;
+    world.is_as_the_log_says().await;
+}
+
+/// When more is wrong than some keys, the read model stands still and says so; nothing is skipped.
+#[tokio::test]
+async fn more_parked_keys_than_people_can_look_after_stop_it_loudly() {
+    let world = World::new().await;
+    let mut history = History::default();
+    let product = history.list(&world, 10_000).await;
+    let worker = world.follow();
+    world.all_catch_up().await;
+    let most = usize::try_from(MOST_PARKED).unwrap();
+    for _ in 0..most {
+        append(&world, "ordering.order-placed", 99, "{}").await;
+    }
+    parked(&world, most).await;
+    let (_, last) = append(&world, "ordering.order-placed", 99, "{}").await;
+    let failing = |status: &Status| matches!(status, Status::Failing { error, .. } if error.contains("no more than 100"));
+    worker.comes_to(&ORDERS, "orders to stand still", failing).await;
+    let placed = history.place(&world, &[(0, 1)]).await;
+    history.list(&world, 5).await;
+    world.catches_up(&PRODUCTS).await;
+    assert!(world.position(&ORDERS).await.unwrap() < last);
+    assert!(orders::get(&world.pool(), placed).await.unwrap().is_none());
+
+    // Room for one more is enough for it to go on.
+    let first = parked(&world, most).await.remove(0).key;
+    operations::skip(&world.source(), &ORDERS, &first, "a test", "somebody").await.unwrap();
     world.catches_up(&ORDERS).await;
     assert!(orders::get(&world.pool(), placed).await.unwrap().is_some());
+    assert!(projections::products::get(&world.pool(), product).await.unwrap().is_some());
     worker.stop().await;
 }
 
-/// What came before a poison event in the same batch takes effect all the same.
+/// Trouble that is no event's fault parks nothing, however long it lasts.
 #[tokio::test]
-async fn a_worker_that_starts_late_comes_up_to_the_poison() {
+async fn trouble_of_the_database_parks_nothing() {
     let world = World::new().await;
     let mut history = History::default();
     history.list(&world, 100).await;
-    let before = history.place(&world, &[(0, 1)]).await;
-    let poison = append(&world, "ordering.order-placed", 99, "{}").await;
-    let worker = world.follow(&ORDERS);
-    let failing = |status: &Status| matches!(status, Status::Failing { .. });
-    let status = worker.reaches("the worker to stand still", failing).await;
-    let Status::Failing { position, .. } = status else { unreachable!("it was seen") };
-    assert_eq!(position.get(), poison.get() - 1);
-    assert!(orders::get(&world.pool(), before).await.unwrap().is_some());
-    worker.stop().await;
-}
-
-/// The tables are not what the log says: going on would hide it.
-#[tokio::test]
-async fn a_model_that_lost_a_row_says_so() {
-    let world = World::new().await;
-    let mut history = History::default();
-    history.list(&world, 100).await;
-    history.place(&world, &[(0, 1)]).await;
-    let worker = world.follow(&ORDERS);
+    let worker = world.follow();
+    world.all_catch_up().await;
+    let rename = |from: &str, to: &str| format!("ALTER TABLE orders_v1.{from} RENAME TO {to}");
+    sqlx::raw_sql(AssertSqlSafe(rename("orders", "gone"))).execute(&world.pool()).await.unwrap();
+    let placed = history.place(&world, &[(0, 1)]).await;
+    let failing = |status: &Status| matches!(status, Status::Failing { attempts: 7.., .. });
+    let status = worker.comes_to(&ORDERS, "orders to try again and again", failing).await;
+    let Status::Failing { error, .. } = status else { unreachable!("it was seen") };
+    assert!(error.contains("does not exist"), "{error}");
+    parked(&world, 0).await;
+    sqlx::raw_sql(AssertSqlSafe(rename("gone", "orders"))).execute(&world.pool()).await.unwrap();
     world.catches_up(&ORDERS).await;
-    let row = "DELETE FROM orders_v1.orders";
-    sqlx::query(row).execute(&world.pool()).await.unwrap();
-    history.tell_all(&world).await;
-    let failing = |status: &Status| matches!(status, Status::Failing { .. });
-    worker.reaches("the worker to stand still", failing).await;
-
-    // The remedy is a rebuild, under the eyes of the worker.
-    rebuild(&world.store, &ORDERS, |_| {}).await.unwrap();
-    worker.follows().await;
-    let order = orders::get(&world.pool(), history.orders[0]).await.unwrap().unwrap();
-    assert_eq!(order.status, orders::Status::Confirmed);
+    assert!(orders::get(&world.pool(), placed).await.unwrap().is_some());
     worker.stop().await;
 }

@@ -1,19 +1,17 @@
-//! A rebuild beside the live model: nobody notices but the operator.
+//! A read model is made anew beside the live one: nobody notices but the operator.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use eventstore::Position;
 use projections::orders::{self, ORDERS};
 use projections::products::PRODUCTS;
-use projections::rebuild::{RebuildError, rebuild};
-use tokio::sync::mpsc;
+use projections::rebuild::{self, Options, RebuildError, Request};
+use testkit::eventually;
 use tokio::task::JoinSet;
 
 use crate::history::{self, History};
-use crate::support::World;
+use crate::support::{FULL_SPEED, LIMIT, World, worker};
 
-/// More events than a rebuild takes at once.
 async fn long_history(world: &Arc<World>) -> History {
     let mut lists = JoinSet::new();
     for number in 0..600 {
@@ -25,7 +23,17 @@ async fn long_history(world: &Arc<World>) -> History {
     history
 }
 
-/// The schemas of `ORDERS` and `PRODUCTS`, with what a rebuild leaves or not.
+async fn short_history(world: &World) -> History {
+    let mut history = History::default();
+    history.list(world, 50).await;
+    for _ in 0..10 {
+        history.place(world, &[(0, 2)]).await;
+    }
+    history.tell_all(world).await;
+    history
+}
+
+/// The schemas of read models, with what their making leaves or not.
 async fn schemas(world: &World) -> Vec<String> {
     let query = r"
         SELECT nspname::text FROM pg_namespace
@@ -34,12 +42,20 @@ async fn schemas(world: &World) -> Vec<String> {
     sqlx::query_scalar(query).fetch_all(&world.pool()).await.unwrap()
 }
 
+async fn wait(world: &World, query: &'static str) {
+    eventually(LIMIT, query, || async {
+        let is_so: bool = sqlx::query_scalar(query).fetch_one(&world.pool()).await.unwrap();
+        if is_so { Ok(()) } else { Err("not yet") }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_it_is_rebuilt_a_model_serves_and_follows() {
+async fn while_it_is_made_anew_a_model_serves_and_follows() {
     let world = Arc::new(World::new().await);
     let mut history = long_history(&world).await;
     history.place(&world, &[(0, 1)]).await;
-    let workers = world.follow_all();
+    let worker = world.follow();
     world.all_catch_up().await;
 
     let over = Arc::new(AtomicBool::new(false));
@@ -70,115 +86,205 @@ async fn while_it_is_rebuilt_a_model_serves_and_follows() {
         }
     });
 
-    for _ in 0..5 {
-        rebuild(&world.store, &ORDERS, |_| {}).await.unwrap();
-        rebuild(&world.store, &PRODUCTS, |_| {}).await.unwrap();
-        // The worker that was put out by the switch goes on.
+    for _ in 0..4 {
+        for projection in projections::ALL {
+            let progress = world.rebuild(projection).await;
+            let comparison = progress.comparison.expect("it was compared");
+            assert!(comparison.is_equal(), "{comparison:#?}");
+        }
+        // The follower that was put out by the switch goes on.
         world.all_catch_up().await;
     }
     over.store(true, Ordering::Relaxed);
     let history = appending.await.unwrap();
     assert!(querying.await.unwrap() > 0);
     world.all_catch_up().await;
-    for worker in workers {
-        worker.follows().await;
-        worker.stop().await;
-    }
 
     let page = orders::list(&world.pool(), None, u16::MAX).await.unwrap();
     let mut listed: Vec<_> = page.orders.iter().map(|order| order.id).collect();
     listed.reverse();
-    assert_eq!(listed, history.orders, "nothing is lost, nothing doubled");
-    for projection in projections::ALL {
-        let live = world.rows(projection).await;
-        rebuild(&world.store, projection, |_| {}).await.unwrap();
-        assert_eq!(world.rows(projection).await, live);
-    }
-    assert_eq!(schemas(&world).await, ["orders_v1", "products_v1"], "nothing is left behind");
+    assert_eq!(listed, history.orders, "every order once, in the order they were placed");
+    worker.stop().await;
+    world.is_as_the_log_says().await;
+    let left = schemas(&world).await;
+    assert_eq!(left.len(), 4, "the live ones and what they replaced: {left:?}");
 }
 
 #[tokio::test]
-async fn of_two_rebuilds_at_once_the_second_is_refused() {
+async fn of_two_at_once_the_second_is_refused() {
     let world = World::new().await;
-    let mut history = History::default();
-    history.list(&world, 5).await;
-    history.place(&world, &[(0, 2)]).await;
-    let worker = world.follow(&ORDERS);
-    world.catches_up(&ORDERS).await;
-    worker.stop().await;
-
-    // Holds the first rebuild at its switch.
-    let mut holding = world.store.pool().begin().await.unwrap();
-    sqlx::query("SELECT 1 FROM eventstore.cursors WHERE name = $1 FOR UPDATE")
-        .bind(ORDERS.cursor_name())
-        .execute(&mut *holding)
-        .await
-        .unwrap();
-    let (reports, mut reported) = mpsc::unbounded_channel();
-    let first = tokio::spawn({
-        let store = world.store.clone();
-        async move { rebuild(&store, &ORDERS, |progress| reports.send(progress).unwrap()).await }
-    });
-    reported.recv().await.unwrap();
-
-    let second = rebuild(&world.store, &ORDERS, |_| {}).await;
-    assert!(matches!(second, Err(RebuildError::UnderWay("orders"))), "{second:?}");
+    short_history(&world).await;
+    let worker_of_first = worker();
+    let request = Request { projection: &ORDERS, worker: &worker_of_first, by: "test" };
+    let first = rebuild::begin(&world.pool(), request, FULL_SPEED).await.unwrap();
+    let second = world.begin_rebuild(&ORDERS, FULL_SPEED).await;
+    assert!(matches!(second, Err(RebuildError::UnderWay(_))));
     // Another read model has nothing to do with it.
-    rebuild(&world.store, &PRODUCTS, |_| {}).await.unwrap();
+    world.rebuild(&PRODUCTS).await;
+    let making = world.make_as(worker_of_first);
+    world.reaches(first, "live").await;
+    making.stop().await;
+    world.rebuild(&ORDERS).await;
+}
 
+/// Whoever conducts it dies in the middle: what was made is not made again, and somebody else who
+/// knows the read model ends it.
+#[tokio::test]
+async fn who_dies_in_the_middle_is_replaced_and_no_event_is_taken_twice() {
+    let world = World::new().await;
+    short_history(&world).await;
+    let keeper = world.follow();
+    world.all_catch_up().await;
+    let (id, making) = world.begin_rebuild(&ORDERS, FULL_SPEED).await.unwrap();
+    // Nobody gets past these tables.
+    let table = format!("LOCK TABLE orders_v1_g{id}.orders IN ACCESS EXCLUSIVE MODE");
+    let mut holding = world.pool().begin().await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(table)).execute(&mut *holding).await.unwrap();
+    world.wait_for_locks(1).await;
+    making.abort().await;
     holding.rollback().await.unwrap();
-    let head = world.store.head().await.unwrap();
-    assert_eq!(first.await.unwrap().unwrap(), head);
-    let last = std::iter::from_fn(|| reported.try_recv().ok()).last().unwrap();
-    assert_eq!((last.position, last.head), (head, head), "the last report is of the end");
-    rebuild(&world.store, &ORDERS, |_| {}).await.expect("one is over, so another may begin");
+    let progress = world.reaches(id, "live").await;
+    assert!(progress.comparison.unwrap().is_equal());
+    keeper.stop().await;
+    world.is_as_the_log_says().await;
 }
 
 #[tokio::test]
-async fn a_rebuild_that_was_cut_off_leaves_the_live_model_and_the_next_one_works() {
+async fn it_rests_goes_on_and_is_given_up() {
     let world = World::new().await;
-    let mut history = History::default();
-    history.list(&world, 5).await;
-    history.place(&world, &[(0, 2)]).await;
-    let worker = world.follow(&ORDERS);
-    world.catches_up(&ORDERS).await;
-    worker.stop().await;
+    let mut history = short_history(&world).await;
+    let keeper = world.follow();
+    world.all_catch_up().await;
     let live = world.rows(&ORDERS).await;
+    let worker = worker();
+    let request = Request { projection: &ORDERS, worker: &worker, by: "test" };
+    let id = rebuild::begin(&world.pool(), request, FULL_SPEED).await.unwrap();
+    rebuild::set_paused(&world.pool(), &ORDERS, true, "test").await.unwrap();
+    let making = world.make_as(worker);
+    wait(&world, "SELECT EXISTS (SELECT 1 FROM projections.generations WHERE state = 'building' AND goal > 0)")
+        .await;
+    history.place(&world, &[(0, 1)]).await;
+    let progress = rebuild::progress(&world.pool(), id).await.unwrap().unwrap();
+    assert!(progress.paused && progress.conducted);
+    assert_eq!(progress.state, "building");
+    rebuild::set_paused(&world.pool(), &ORDERS, false, "test").await.unwrap();
+    world.reaches(id, "live").await;
 
-    let mut holding = world.store.pool().begin().await.unwrap();
-    sqlx::query("SELECT 1 FROM eventstore.cursors WHERE name = $1 FOR UPDATE")
-        .bind(ORDERS.cursor_name())
-        .execute(&mut *holding)
+    let other = crate::support::worker();
+    let request = Request { projection: &ORDERS, worker: &other, by: "test" };
+    let id = rebuild::begin(&world.pool(), request, FULL_SPEED).await.unwrap();
+    rebuild::set_paused(&world.pool(), &ORDERS, true, "test").await.unwrap();
+    let second = world.make_as(other);
+    rebuild::cancel(&world.pool(), &ORDERS, "test").await.unwrap();
+    assert!(rebuild::progress(&world.pool(), id).await.unwrap().is_none());
+    let none = rebuild::cancel(&world.pool(), &ORDERS, "test").await;
+    assert!(matches!(none, Err(RebuildError::NotUnderWay(_))));
+    assert!(!schemas(&world).await.contains(&format!("orders_v1_g{id}")));
+    world.all_catch_up().await;
+    assert!(world.rows(&ORDERS).await.len() > live.len());
+    for running in [keeper, making, second] {
+        running.stop().await;
+    }
+    world.is_as_the_log_says().await;
+}
+
+#[tokio::test]
+async fn what_is_made_can_wait_and_what_was_replaced_comes_back() {
+    let world = World::new().await;
+    let mut history = short_history(&world).await;
+    let keeper = world.follow();
+    world.all_catch_up().await;
+    let hold = Options { hold: true, ..FULL_SPEED };
+    let (id, making) = world.begin_rebuild(&ORDERS, hold).await.unwrap();
+    world.reaches(id, "built").await;
+    making.stop().await;
+    history.place(&world, &[(0, 1)]).await;
+    world.catches_up(&ORDERS).await;
+
+    let worker = worker();
+    let request = Request { projection: &ORDERS, worker: &worker, by: "test" };
+    assert_eq!(rebuild::release(&world.pool(), request).await.unwrap(), id);
+    let making = world.make_as(worker.clone());
+    world.reaches(id, "live").await;
+    world.is_as_the_log_says().await;
+    history.place(&world, &[(0, 1)]).await;
+    world.catches_up(&ORDERS).await;
+
+    // What has happened since is in what comes back.
+    let before = rebuild::switch_back(&world.pool(), request).await.unwrap();
+    assert_ne!(before, id);
+    world.reaches(before, "live").await;
+    world.catches_up(&ORDERS).await;
+    let page = orders::list(&world.pool(), None, 100).await.unwrap();
+    assert_eq!(page.orders.len(), history.orders.len());
+    world.is_as_the_log_says().await;
+
+    rebuild::discard(&world.pool(), &ORDERS, "test").await.unwrap();
+    let none = rebuild::switch_back(&world.pool(), request).await;
+    assert!(matches!(none, Err(RebuildError::NoneKept { .. })));
+    assert_eq!(schemas(&world).await, ["orders_v1", "products_v1"]);
+    making.stop().await;
+    keeper.stop().await;
+}
+
+/// What the live one has and the log has not, or the other way round, is listed, and mended.
+#[tokio::test]
+async fn what_differs_is_listed_and_mended() {
+    let world = World::new().await;
+    let history = short_history(&world).await;
+    let keeper = world.follow();
+    world.all_catch_up().await;
+    let drift = r"
+        UPDATE orders_v1.orders SET total = total + 1 WHERE order_id = $1::uuid;
+        ";
+    sqlx::query(drift).bind(history.orders[3].get()).execute(&world.pool()).await.unwrap();
+    sqlx::query("DELETE FROM orders_v1.order_lines WHERE order_id = $1")
+        .bind(history.orders[4].get())
+        .execute(&world.pool())
         .await
         .unwrap();
-    let cut_off = tokio::spawn({
-        let store = world.store.clone();
-        async move { rebuild(&store, &ORDERS, |_| {}).await }
-    });
-    world.wait_for_locks(1).await;
-    cut_off.abort();
-    assert!(cut_off.await.unwrap_err().is_cancelled());
-    holding.rollback().await.unwrap();
+    let comparison = world.verify(&ORDERS).await;
+    assert!(!comparison.is_equal());
+    let [lines, orders] = comparison.tables.clone().try_into().unwrap();
+    assert_eq!((lines.table.as_str(), lines.live_rows, lines.new_rows), ("order_lines", 9, 10));
+    assert_eq!(lines.examples[0].key, format!("{}, 0", history.orders[4]));
+    assert!(lines.examples[0].live.is_none() && lines.examples[0].new.is_some());
+    assert_eq!((orders.live_rows, orders.new_rows, orders.different), (10, 10, 1));
+    assert_ne!(orders.live_digest, orders.new_digest);
+    assert_eq!(orders.examples[0].key, history.orders[3].to_string());
 
-    assert_eq!(world.rows(&ORDERS).await, live);
-    // The session of the one that was cut off ends when the server notices.
-    testkit::eventually(crate::support::LIMIT, "the next rebuild", async || {
-        rebuild(&world.store, &ORDERS, |_| {}).await
-    })
-    .await;
-    assert_eq!(world.rows(&ORDERS).await, live);
-    assert_eq!(schemas(&world).await, ["orders_v1", "products_v1"]);
+    let progress = world.rebuild(&ORDERS).await;
+    assert_eq!(progress.comparison.unwrap().tables, comparison.tables);
+    world.is_as_the_log_says().await;
+    keeper.stop().await;
 }
 
 #[tokio::test]
-async fn a_model_that_was_never_followed_can_be_rebuilt() {
+async fn a_model_that_nobody_keeps_can_be_made() {
     let world = World::new().await;
-    assert_eq!(rebuild(&world.store, &ORDERS, |_| {}).await.unwrap(), Position::START);
-    let mut history = History::default();
-    history.list(&world, 5).await;
-    history.place(&world, &[(0, 2)]).await;
-    history.tell_all(&world).await;
-    rebuild(&world.store, &ORDERS, |_| {}).await.unwrap();
+    let history = short_history(&world).await;
+    world.rebuild(&ORDERS).await;
     let order = orders::get(&world.pool(), history.orders[0]).await.unwrap().unwrap();
     assert_eq!(order.status, orders::Status::Confirmed);
+}
+
+/// A shape that the log is older than: it is made by whoever comes to keep it, and until then there is
+/// nothing that could be taken for it.
+#[tokio::test]
+async fn a_new_model_is_made_before_it_is_there() {
+    let world = World::without_models().await;
+    let history = short_history(&world).await;
+    projections::prepare(&world.pool(), projections::ALL).await.unwrap();
+    assert!(orders::get(&world.pool(), history.orders[0]).await.is_err());
+    let keeper = world.follow();
+    eventually(LIMIT, "orders to be there", || async {
+        orders::get(&world.pool(), history.orders[0]).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>(())
+    })
+    .await;
+    let page = orders::list(&world.pool(), None, 100).await.unwrap();
+    assert_eq!(page.orders.len(), history.orders.len(), "all of it from the first moment on");
+    world.all_catch_up().await;
+    keeper.stop().await;
+    world.is_as_the_log_says().await;
 }

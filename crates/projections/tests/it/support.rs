@@ -33,8 +33,14 @@ pub(crate) struct World {
 impl World {
     /// A log of the test's own, with empty read models.
     pub(crate) async fn new() -> Self {
+        let world = Self::without_models().await;
+        projections::prepare(&world.pool(), projections::ALL).await.unwrap();
+        world
+    }
+
+    /// A log of the test's own.
+    pub(crate) async fn without_models() -> Self {
         let database = TestDatabase::create(&MIGRATOR).await;
-        projections::prepare(&database.pool(), projections::ALL).await.unwrap();
         let store = EventStore::open(database.pool()).await.unwrap();
         let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds));
         Self { database, store, bus }
