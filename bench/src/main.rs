@@ -9,6 +9,7 @@ mod by_hand;
 mod event;
 mod ground;
 mod load;
+mod orders;
 mod peers;
 mod report;
 mod server;
@@ -55,6 +56,12 @@ enum Child {
     /// Takes effect of a stream, and prints how long it took and the memory
     #[command(hide = true)]
     Consume { url: String, nats: String, marks: String },
+    /// Makes a read model, and prints how long it took and the memory
+    #[command(hide = true)]
+    Make { url: String, lanes: String },
+    /// Keeps ten read models that have nothing to do, and prints what it took
+    #[command(hide = true)]
+    Idle { url: String },
     /// Reads the whole log, and prints the rate and the memory it took
     #[command(hide = true)]
     Replay { url: String },
@@ -87,6 +94,15 @@ async fn main() -> anyhow::Result<()> {
         Some(Child::Consume { url, nats, marks }) => {
             let consumed = workloads::inbox::consume(&url, &nats, &marks).await?;
             println!("{}", serde_json::to_string(&consumed)?);
+            return Ok(());
+        }
+        Some(Child::Make { url, lanes }) => {
+            let made = workloads::rebuild::child(&url, &lanes).await?;
+            println!("{}", serde_json::to_string(&made)?);
+            return Ok(());
+        }
+        Some(Child::Idle { url }) => {
+            println!("{}", serde_json::to_string(&workloads::follow::idle(&url).await?)?);
             return Ok(());
         }
         Some(Child::Replay { url }) => {

@@ -63,7 +63,6 @@ impl Peers {
 
     /// Lets `peer` make a read model of `events` events; with `asynchronous`, no commit waits for
     /// the disk.
-    #[expect(dead_code, reason = "no workload asks for it yet")]
     pub(crate) async fn projection(
         &self,
         peer: &str,

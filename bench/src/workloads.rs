@@ -2,6 +2,7 @@
 
 mod commands;
 pub(crate) mod drain;
+pub(crate) mod follow;
 mod growth;
 pub(crate) mod inbox;
 mod live;
@@ -9,6 +10,7 @@ mod many_writers;
 mod one_writer;
 pub(crate) mod processes;
 pub(crate) mod read;
+pub(crate) mod rebuild;
 mod slow_disk;
 mod storm;
 mod tail;
@@ -49,6 +51,8 @@ pub(crate) const ALL: &[(&str, Workload)] = &[
     ("drain", |plan, report| Box::pin(drain::run(plan, report))),
     ("inbox", |plan, report| Box::pin(inbox::run(plan, report))),
     ("live", |plan, report| Box::pin(live::run(plan, report))),
+    ("follow", |plan, report| Box::pin(follow::run(plan, report))),
+    ("rebuild", |plan, report| Box::pin(rebuild::run(plan, report))),
     ("growth", |plan, report| Box::pin(growth::run(plan, report))),
 ];
 

@@ -57,7 +57,7 @@ pub async fn watch(
             }
         }
     };
-    let _: Option<std::convert::Infallible> = stop.run_until_cancelled(counting).await;
+    let _: Option<std::convert::Infallible> = stop.run_until_cancelled(Box::pin(counting)).await;
 }
 
 /// Counts what has come since the last time, once for each of `projections`; answers with the

@@ -183,7 +183,7 @@ impl Reached {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Whether any key of what this process keeps of `model` was parked when it last moved.

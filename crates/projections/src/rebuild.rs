@@ -204,9 +204,10 @@ pub async fn set_paused(
 pub async fn cancel(pool: &PgPool, projection: &Projection, by: &str) -> Result<(), RebuildError> {
     let wanted = [State::Building, State::Built];
     let model = projection.model();
-    match drop_kept(pool, &model, &wanted, Action::Cancel, by).await? {
-        true => Ok(()),
-        false => Err(RebuildError::NotUnderWay(model)),
+    if drop_kept(pool, &model, &wanted, Action::Cancel, by).await? {
+        Ok(())
+    } else {
+        Err(RebuildError::NotUnderWay(model))
     }
 }
 
@@ -216,9 +217,10 @@ pub async fn cancel(pool: &PgPool, projection: &Projection, by: &str) -> Result<
 /// [`RebuildError::NoneKept`].
 pub async fn discard(pool: &PgPool, projection: &Projection, by: &str) -> Result<(), RebuildError> {
     let model = projection.model();
-    match drop_kept(pool, &model, &[State::Retired], Action::Discard, by).await? {
-        true => Ok(()),
-        false => Err(RebuildError::NoneKept { model, state: "retired" }),
+    if drop_kept(pool, &model, &[State::Retired], Action::Discard, by).await? {
+        Ok(())
+    } else {
+        Err(RebuildError::NoneKept { model, state: "retired" })
     }
 }
 

@@ -24,7 +24,7 @@ pub fn slot_of(key: &str) -> i16 {
     i16::try_from(finalized(hash) % u64::from(SLOTS.unsigned_abs())).unwrap_or_default()
 }
 
-/// Spreads what differs in some bits over all bits (the finalizer of SplitMix64).
+/// Spreads what differs in some bits over all bits (the finalizer of `SplitMix64`).
 const fn finalized(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -196,7 +196,9 @@ mod tests {
     fn what_is_skipped_or_doubled_shows_in_the_digest() {
         let taken = |positions: &[i64]| {
             let mut taken = Taken::default();
-            positions.iter().for_each(|position| taken.add(Position::new(*position)));
+            for position in positions {
+                taken.add(Position::new(*position));
+            }
             (taken.events, taken.digest)
         };
         let whole = taken(&[1, 2, 3, 4, 5]);

@@ -102,9 +102,9 @@ impl Attendance {
         let mut is_well = true;
         loop {
             match self.attend(&held).await {
-                Ok(head) => {
+                Ok(end) => {
                     is_well = true;
-                    tail.log_ends_at(head);
+                    tail.log_ends_at(end);
                 }
                 Err(error) if is_well => {
                     tracing::warn!(%error, "cannot say that this process is there, it tries again");

@@ -105,9 +105,9 @@ impl Follower {
                 continue;
             }
             let begun = Instant::now();
-            let step = self.step(&attempts).await;
-            self.adapt(begun.elapsed(), step.is_ok());
-            match step {
+            let outcome = self.step(&attempts).await;
+            self.adapt(begun.elapsed(), outcome.is_ok());
+            match outcome {
                 Ok(Step::Moved) => {
                     attempts = Attempts::default();
                     self.tell(Status::Following);
@@ -226,7 +226,7 @@ impl Follower {
         let Some(to) = read_to.or(last) else { return Ok(Step::Nothing) };
         let reads = |event: &&RecordedEvent| self.batches.projection.reads(&event.event_type.name);
         // Where nothing concerns this read model nothing is written; `attend` moves the slots along.
-        if events.iter().any(|event| reads(event)) {
+        if events.iter().any(reads) {
             let items = self.batches.items(&held, events.into_iter());
             let has_parked = within(self.batches.take(&held, &items, to, attempts)).await?;
             self.held.send_modify(|held| held.has_parked = has_parked);

@@ -94,7 +94,7 @@ impl Tail {
         mut wakeup: Wakeup,
         stop: CancellationToken,
     ) {
-        let _ = stop.run_until_cancelled(self.read_for_ever(store, &mut wakeup)).await;
+        let _ = stop.run_until_cancelled(Box::pin(self.read_for_ever(store, &mut wakeup))).await;
     }
 
     async fn read_for_ever(&self, store: EventStore, wakeup: &mut Wakeup) {

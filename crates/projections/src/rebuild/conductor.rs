@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fill::{Control, Filler, NotOurs};
 use super::switch::{Still, SwitchError};
-use super::throttle::{self, Throttle};
+use super::throttle::Throttle;
 use crate::attempts::pause_after;
 use crate::batch::{Batches, chain};
 use crate::comparison::{Comparison, compare};
@@ -91,7 +91,7 @@ impl Conductor {
         let control = watch::Sender::default();
         let filler = Filler {
             batches: Arc::new(Batches::new(source.clone(), projection, &schema)),
-            throttle: Arc::new(Throttle::new()),
+            throttle: Arc::new(Throttle::new(None)),
             control: control.subscribe(),
             trouble: Arc::default(),
             reached: Arc::default(),
@@ -108,10 +108,9 @@ impl Conductor {
     async fn conduct(self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => self.give_up().await,
-            () = self.pulse_while_ours() => tracing::info!("it is not ours to make any more"),
-            outcome = self.make_persistently() => match outcome {
-                Ok(()) => {}
-                Err(NotOurs) => tracing::info!("it is not ours to make any more"),
+            () = self.pulse_while_ours() => tracing::info!("{NotOurs}"),
+            outcome = self.make_persistently() => if let Err(not_ours) = outcome {
+                tracing::info!("{not_ours}");
             },
         }
     }
@@ -136,22 +135,10 @@ impl Conductor {
     async fn make(&self) -> Result<(), SwitchError> {
         let plan = self.plan().await?;
         let mut held = self.take_slots().await?;
-        let adapting = async {
-            match plan.slowdown {
-                Some(slowdown) => match throttle::usual(self.pool()).await {
-                    Ok(usual) => {
-                        self.filler.throttle.adapt(self.pool(), usual, slowdown.into()).await;
-                    }
-                    Err(_) => std::future::pending().await,
-                },
-                None => std::future::pending().await,
-            }
-        };
+        let filler = self.filler(&plan);
         tokio::select! {
-            // Looks before anything is done: what it finds then is what is usual.
-            biased;
-            () = adapting => {}
-            filled = self.fill_all(&mut held, &plan) => filled?,
+            () = filler.throttle.adapt(self.pool()) => {}
+            outcome = self.fill_to(&filler, &mut held, &plan, Target::Live) => outcome?,
         }
         self.filler.trouble.send_replace(None);
         self.rest().await?;
@@ -159,7 +146,7 @@ impl Conductor {
         if plan.hold {
             return Ok(self.end_as_built().await?);
         }
-        self.fill_to(&mut held, &plan, Target::Head).await?;
+        self.fill_to(&filler, &mut held, &plan, Target::Head).await?;
         self.rest().await?;
         let still = Still::hold(self.pool(), &self.model).await?;
         let position =
@@ -178,6 +165,12 @@ impl Conductor {
         self.control.send_replace(Control { is_paused: row.paused });
         let is_to_verify = row.purpose == "verify";
         Ok(Plan { lanes: row.lanes, slowdown: row.slowdown, hold: row.hold, is_to_verify })
+    }
+
+    /// Fills it as carefully as it is planned.
+    fn filler(&self, plan: &Plan) -> Filler {
+        let throttle = Arc::new(Throttle::new(plan.slowdown.map(f64::from)));
+        Filler { throttle, ..self.filler.clone() }
     }
 
     /// Waits as long as it is paused.
@@ -216,13 +209,10 @@ impl Conductor {
         Ok(held)
     }
 
-    /// Fills it up to where the live one is, or to the end of the log if there is none.
-    async fn fill_all(&self, held: &mut Held, plan: &Plan) -> Result<(), SwitchError> {
-        self.fill_to(held, plan, Target::Live).await
-    }
-
+    /// Fills it through its lanes until it is close to `target`.
     async fn fill_to(
         &self,
+        filler: &Filler,
         held: &mut Held,
         plan: &Plan,
         target: Target,
@@ -233,7 +223,7 @@ impl Conductor {
             if to.get() - from.get() <= CLOSE {
                 return Ok(());
             }
-            self.filler.fill(held, plan.lanes, to).await?;
+            filler.fill(held, plan.lanes, to).await?;
         }
     }
 
@@ -265,6 +255,12 @@ impl Conductor {
         let parked_live = still.parked;
         drop(still);
         let new = schema_of(&self.model, self.making.generation);
+        if plan.slowdown.is_some() {
+            // One core is enough for it.
+            sqlx::query("SET LOCAL max_parallel_workers_per_gather = 0")
+                .execute(&mut *snapshot)
+                .await?;
+        }
         let tables = compare(&mut snapshot, &live.schema(), &new).await?;
         snapshot.rollback().await?;
         let comparison = Comparison { position, tables, parked_live, parked_new };

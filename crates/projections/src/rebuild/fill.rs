@@ -10,7 +10,6 @@ use std::time::Duration;
 use eventstore::{Page, Position};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::throttle::Throttle;
 use crate::attempts::{Attempts, pause_after};
@@ -20,11 +19,14 @@ use crate::slots::Held;
 /// Events of a page.
 const PAGE: u16 = 4_000;
 
+/// Events of a page where others are to be spared: nobody waits long for a core.
+const SPARING_PAGE: u16 = 500;
+
 /// Pages that wait for a lane.
 const AHEAD: usize = 1;
 
 /// Longer than any batch takes whose end is still to come.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// What the conductor is told to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,7 +54,7 @@ pub(super) struct Filler {
 impl Filler {
     /// The same, for a moment in which others wait: it neither rests nor pauses.
     pub(super) fn at_once(&self) -> Self {
-        let throttle = Arc::new(Throttle::new());
+        let throttle = Arc::new(Throttle::new(None));
         let control = watch::Sender::default().subscribe();
         Self { throttle, control, ..self.clone() }
     }
@@ -83,7 +85,7 @@ impl Filler {
             tasks.spawn(self.clone().lane(part, pages));
         }
         let reading = self.clone().read(from, to, ways);
-        let (_, outcome) = tokio::join!(reading, async {
+        let ((), outcome) = tokio::join!(reading, async {
             let mut outcome = Ok(());
             while let Some(lane) = tasks.join_next().await {
                 match lane {
@@ -104,7 +106,9 @@ impl Filler {
         let store = &self.batches.source.store;
         let mut attempts = 0;
         while from < to {
-            let page = match store.read_page(&filter, from, to, PAGE).await {
+            let limit = if self.throttle.is_sparing() { SPARING_PAGE } else { PAGE };
+            let reading = Box::pin(store.read_page(&filter, from, to, limit));
+            let page = match self.throttle.work(reading).await {
                 Ok(page) => Arc::new(page),
                 Err(error) => {
                     attempts += 1;
@@ -130,9 +134,7 @@ impl Filler {
     ) -> Result<Held, NotOurs> {
         while let Some(page) = pages.recv().await {
             self.control.wait_for(|control| !control.is_paused).await.map_err(|_| NotOurs)?;
-            let begun = Instant::now();
-            self.take(&mut held, &page).await?;
-            tokio::time::sleep(self.throttle.rest(begun.elapsed())).await;
+            self.throttle.clone().work(self.take(&mut held, &page)).await?;
         }
         Ok(held)
     }

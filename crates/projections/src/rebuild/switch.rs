@@ -55,8 +55,8 @@ impl Still {
     ) -> Result<Position, SwitchError> {
         // At or beyond the live one, which is held still: what was seen stays seen. A live one that
         // fell behind, or that nobody follows, does not hold the new one back.
-        let head = EventStore::head_in(&mut self.transaction).await?;
-        filler.at_once().fill(held, 1, head).await?;
+        let end = EventStore::head_in(&mut self.transaction).await?;
+        filler.at_once().fill(held, 1, end).await?;
         let connection = &mut *self.transaction;
         if let Some(live) = &self.live {
             // Only the last one that was replaced is kept.
@@ -89,7 +89,7 @@ impl Still {
             .fetch_one(&mut *connection)
             .await?;
         self.transaction.commit().await?;
-        Ok(head)
+        Ok(end)
     }
 }
 

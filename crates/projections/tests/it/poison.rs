@@ -34,6 +34,9 @@ async fn append(world: &World, name: &str, schema_version: i16, payload: &str) -
     (key, world.store.append(append).await.unwrap().position)
 }
 
+/// Action, key, position and reason of what somebody did.
+type Done = (String, Option<String>, Option<i64>, Option<String>);
+
 async fn parked(world: &World, keys: usize) -> Vec<operations::ParkedKey> {
     eventually(LIMIT, "keys to be parked", || async {
         let parked = operations::parked_keys(&world.pool(), &ORDERS).await.unwrap();
@@ -79,7 +82,7 @@ async fn is_parked_alone(name: &str, schema_version: i16, payload: &str) {
     parked(&world, 0).await;
     let again = operations::retry(&source, &ORDERS, &key, "somebody").await;
     assert!(matches!(again, Err(OperationError::NotParked(_))), "{again:?}");
-    let done: Vec<(String, Option<String>, Option<i64>, Option<String>)> = sqlx::query_as(
+    let done: Vec<Done> = sqlx::query_as(
         "SELECT action, key, position, reason FROM projections.interventions ORDER BY id",
     )
     .fetch_all(&world.pool())

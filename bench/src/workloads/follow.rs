@@ -1,0 +1,304 @@
+//! A read model that follows: how soon an append is seen in it, what it costs when nothing happens, and
+//! what it costs a client to see its own writes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use application::ports::IdSource;
+use application::{CommandBus, Origin};
+use chrono::{DateTime, Utc};
+use domain::ids::{OrderId, ProductId};
+use domain::ordering::{RequestedLine, RequestedLines};
+use domain::values::{Money, ProductName, Quantity, Sku, StockLevel};
+use eventstore::{EventStore, Position, Wakeup};
+use projections::engine::Reached;
+use projections::freshness::Freshness;
+use projections::orders::{self, ORDERS};
+use projections::{Engine, Projection, Worker};
+use sqlx::{Connection, PgConnection};
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::rebuild::source;
+use super::{Plan, median};
+use crate::load::{Measured, measured};
+use crate::report::{Report, Target};
+use crate::{event, server};
+
+/// Events a second.
+const RATE: u32 = 1_000;
+
+/// Read models that have nothing to do.
+const IDLE: usize = 10;
+
+/// How long they have nothing to do.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What a child process says.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Idled {
+    cpu_seconds: f64,
+    server_cpu_seconds: f64,
+    statements: f64,
+}
+
+pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<()> {
+    report.title("Follow: 1,000 events a second, from the acknowledgement to the row");
+    let (mut bare, mut live, mut with, mut without) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..plan.rounds {
+        bare.push(bare_commits(plan).await?);
+        let world = World::start(plan).await?;
+        live.push(world.live(plan.time).await?);
+        let (waiting, plain) = world.wait().await?;
+        with.push(waiting);
+        without.push(plain);
+        world.stop().await?;
+    }
+    let [bare, live] = [bare, live].map(median);
+    report.rate("bare commit of one row", bare);
+    report.rate("acknowledged append to visible row", live);
+    report.figure("p50 / bare p50", live.p50_ms / bare.p50_ms, "", Target::AtMost(5.0));
+    report.figure("p99 / bare p50", live.p99_ms / bare.p50_ms, "", Target::AtMost(25.0));
+
+    report.title("Wait: a query for what was just written");
+    let [with, without] = [with, without].map(median);
+    report.rate("query by id", without);
+    report.rate("query by id right after its command, with its position", with);
+    report.figure("with / without, p50", with.p50_ms / without.p50_ms, "", Target::AtMost(2.0));
+
+    report.title("Idle: ten read models that have taken in everything");
+    let database = plan.server.database().await;
+    let output =
+        Command::new(std::env::current_exe()?).args(["idle", database.url()]).output().await?;
+    let idled: Idled = serde_json::from_slice(&output.stdout).context("read what it says")?;
+    let seconds = QUIET.as_secs_f64();
+    let cpu = (idled.cpu_seconds + idled.server_cpu_seconds) / seconds * 100.0;
+    report.figure("of a core, with what the server does for it", cpu, "%", Target::AtMost(1.0));
+    report.figure("statements a second", idled.statements / seconds, "", Target::AtMost(2.0));
+    Ok(())
+}
+
+/// A log of orders that a process keeps a read model of.
+struct World {
+    bus: CommandBus,
+    store: EventStore,
+    reached: Reached,
+    product: ProductId,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+    _database: testkit::TestDatabase,
+}
+
+impl World {
+    async fn start(plan: &Plan<'_>) -> anyhow::Result<Self> {
+        let database = plan.server.database().await;
+        let store = server::store(database.url()).await?;
+        let (reached, stop, running) = keep(&store, projections::ALL).await?;
+        let bus =
+            CommandBus::new(store.clone(), std::sync::Arc::new(Now), std::sync::Arc::new(Ids));
+        let product = application::catalog::ListProduct {
+            sku: Sku::try_from("SKU-1".to_owned())?,
+            name: ProductName::try_from("Mug".to_owned())?,
+            price: Money::new(100, "EUR".parse()?)?,
+            stock: StockLevel::try_from(1_000_000_i64)?,
+        };
+        let (product, receipt) = bus.list_product(&origin(), product).await?;
+        let world = Self { bus, store, reached, product, stop, running, _database: database };
+        world.passes(receipt.position).await?;
+        Ok(world)
+    }
+
+    async fn place(&self) -> anyhow::Result<(OrderId, Position)> {
+        place(&self.bus, self.product).await
+    }
+
+    fn freshness(&self) -> Freshness {
+        Freshness::new(self.store.pool().clone(), self.reached.clone())
+    }
+
+    async fn passes(&self, position: Position) -> anyhow::Result<()> {
+        Ok(self.freshness().wait(&ORDERS, None, position, Duration::from_secs(10)).await?)
+    }
+
+    /// Places orders evenly, and times each from its acknowledgement to the commit that shows it.
+    async fn live(&self, time: Duration) -> anyhow::Result<Measured> {
+        let freshness = self.freshness();
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
+        let begun = Instant::now();
+        let mut running = tokio::task::JoinSet::new();
+        let mut times = Vec::new();
+        while begun.elapsed() < time {
+            ticks.tick().await;
+            let (bus, product, freshness) = (self.bus.clone(), self.product, freshness.clone());
+            running.spawn(async move {
+                let (_, position) = place(&bus, product).await?;
+                let acknowledged = Instant::now();
+                freshness.wait(&ORDERS, None, position, Duration::from_secs(10)).await?;
+                anyhow::Ok(acknowledged.elapsed())
+            });
+            while let Some(done) = running.try_join_next() {
+                times.push(done??);
+            }
+        }
+        while let Some(done) = running.join_next().await {
+            times.push(done??);
+        }
+        Ok(measured(times, begun.elapsed()))
+    }
+
+    /// One client that writes and reads what it wrote; and one that only reads.
+    async fn wait(&self) -> anyhow::Result<(Measured, Measured)> {
+        let freshness = self.freshness();
+        let (mut waiting, mut plain) = (vec![], vec![]);
+        let begun = Instant::now();
+        for _ in 0..1_000 {
+            let (id, position) = self.place().await?;
+            let began = Instant::now();
+            let key = id.to_string();
+            freshness.wait(&ORDERS, Some(&key), position, Duration::from_secs(10)).await?;
+            let order = orders::get(self.store.pool(), id).await?;
+            waiting.push(began.elapsed());
+            anyhow::ensure!(order.is_some(), "what was written is seen");
+            let began = Instant::now();
+            orders::get(self.store.pool(), id).await?;
+            plain.push(began.elapsed());
+        }
+        let took = begun.elapsed();
+        Ok((measured(waiting, took), measured(plain, took)))
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        Ok(self.running.await?)
+    }
+}
+
+async fn place(bus: &CommandBus, product_id: ProductId) -> anyhow::Result<(OrderId, Position)> {
+    let line = RequestedLine { product_id, quantity: Quantity::try_from(1_i64)? };
+    let lines = RequestedLines::try_from(vec![line])?;
+    let command = application::ordering::PlaceOrder { lines };
+    let (id, receipt) = bus.place_order(&origin(), command).await?;
+    Ok((id, receipt.position))
+}
+
+/// Starts a process that keeps `projections` of a log that is empty.
+async fn keep(
+    store: &EventStore,
+    projections: &'static [&'static Projection],
+) -> anyhow::Result<(Reached, CancellationToken, JoinHandle<()>)> {
+    let pool = store.pool().clone();
+    projections::prepare(&pool, projections).await?;
+    let worker = Worker { id: event::id(), name: "bench".to_owned() };
+    let (wakeup, changed) = (Wakeup::listen(pool.clone()), projections::engine::changes(pool));
+    let engine = Engine::new(source(store), projections, worker, wakeup, changed);
+    let (reached, stop) = (engine.reached(), CancellationToken::new());
+    let running = tokio::spawn(engine.run(stop.clone()));
+    let is_kept = || projections.iter().all(|of| reached.of(&of.model()).is_some());
+    while !is_kept() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok((reached, stop, running))
+}
+
+/// What a child process does: keeps ten read models, while nothing happens.
+pub(crate) async fn idle(url: &str) -> anyhow::Result<Idled> {
+    let all: Vec<&'static Projection> = (0..IDLE)
+        .map(|number| {
+            let name: &'static str = Box::leak(format!("idle_{number}").into_boxed_str());
+            &*Box::leak(Box::new(Projection { name, ..ORDERS }))
+        })
+        .collect();
+    let store = server::store(url).await?;
+    let (_, stop, running) = keep(&store, Box::leak(all.into_boxed_slice())).await?;
+    let mut connection = PgConnection::connect(url).await?;
+    // What the server counts lags behind by up to a second.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (statements, server, own) =
+        (statements(&mut connection).await?, server_cpu(&mut connection).await?, own_cpu()?);
+    tokio::time::sleep(QUIET).await;
+    let idled = Idled {
+        cpu_seconds: own_cpu()? - own,
+        server_cpu_seconds: server_cpu(&mut connection).await? - server,
+        // Each look counts itself, and each statement is a transaction.
+        statements: (self::statements(&mut connection).await? - statements - 1.0).max(0.0),
+    };
+    stop.cancel();
+    running.await?;
+    Ok(idled)
+}
+
+async fn statements(connection: &mut PgConnection) -> anyhow::Result<f64> {
+    let statements: i64 = sqlx::query_scalar(
+        "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(f64::from(i32::try_from(statements)?))
+}
+
+/// What the sessions of this database have used so far.
+async fn server_cpu(connection: &mut PgConnection) -> anyhow::Result<f64> {
+    let sessions: Vec<i32> = sqlx::query_scalar(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(sessions.iter().filter_map(|pid| cpu(&format!("/proc/{pid}/stat")).ok()).sum())
+}
+
+fn own_cpu() -> anyhow::Result<f64> {
+    cpu("/proc/self/stat")
+}
+
+/// The seconds that a process has used.
+fn cpu(stat: &str) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(stat)?;
+    let fields = stat.rsplit_once(')').context("no stat")?.1;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    // Linux counts in hundredths of a second.
+    Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
+}
+
+/// What a commit of one row takes on this machine.
+async fn bare_commits(plan: &Plan<'_>) -> anyhow::Result<Measured> {
+    let database = plan.server.database().await;
+    let mut connection = PgConnection::connect(database.url()).await?;
+    sqlx::raw_sql("CREATE TABLE bare (id uuid PRIMARY KEY, body text)")
+        .execute(&mut connection)
+        .await?;
+    let begun = Instant::now();
+    let mut times = Vec::new();
+    while begun.elapsed() < plan.time / 2 {
+        let began = Instant::now();
+        sqlx::query("INSERT INTO bare VALUES ($1, $2)")
+            .bind(event::id())
+            .bind("x".repeat(300))
+            .execute(&mut connection)
+            .await?;
+        times.push(began.elapsed());
+    }
+    Ok(measured(times, begun.elapsed()))
+}
+
+fn origin() -> Origin {
+    let correlation_id = event::id();
+    Origin { actor: "bench".to_owned(), correlation_id, trace: None, idempotency_key: None }
+}
+
+struct Ids;
+
+impl IdSource for Ids {
+    fn next(&self) -> Uuid {
+        event::id()
+    }
+}
+
+struct Now;
+
+impl application::ports::Clock for Now {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+}
