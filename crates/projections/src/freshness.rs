@@ -58,7 +58,7 @@ pub enum Reason {
     Paused,
     /// An event of this very key could not take effect, and waits for people.
     Parked,
-    /// No process keeps it.
+    /// Some of its slots, or all, are kept by no process.
     Abandoned,
     /// It follows, and needs longer.
     Behind,
