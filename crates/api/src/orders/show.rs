@@ -18,16 +18,14 @@ pub(super) async fn show(
     parameters: Parameters,
 ) -> Result<Json<OrderBody>, Problem> {
     let parameters = parameters.only(&["as_of"])?;
-    let (order, absent) = match parameters.one("as_of", read_moment)? {
-        Some(moment) => {
-            let order = queries.document::<Order>(&ORDERS, id, moment).await?;
-            (order, "No order had this id then.")
-        }
-        None => {
-            let key = id.to_string();
-            let queries = queries.fresh(&ORDERS, Some(&key), min_position).await?;
-            (orders::get(queries, id).await?, "No order has this id.")
-        }
+    let moment = parameters.one("as_of", read_moment)?;
+    let (order, absent) = if let Some(moment) = moment {
+        let order = queries.document::<Order>(&ORDERS, id, moment).await?;
+        (order, "No order had this id then.")
+    } else {
+        let key = id.to_string();
+        let queries = queries.fresh(&ORDERS, Some(&key), min_position).await?;
+        (orders::get(queries, id).await?, "No order has this id.")
     };
     order.map(|order| Json(order.into())).ok_or_else(|| Problem::new(Code::NotFound, absent))
 }

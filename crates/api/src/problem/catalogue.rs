@@ -129,7 +129,7 @@ catalogue! {
     /// The read model is made for the first time.
     InTheMaking SERVICE_UNAVAILABLE "in-the-making",
         "What is asked for is being made from the log",
-        "Send the query again after a while; `GET /v1/projections` says how far it is.";
+        "Send the query again after a while; `/readyz` says how far it is.";
     /// The database cannot be reached; nothing was changed.
     DatabaseUnavailable SERVICE_UNAVAILABLE "database-unavailable",
         "The database cannot be reached; nothing was changed",

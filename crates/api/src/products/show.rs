@@ -18,16 +18,14 @@ pub(super) async fn show(
     parameters: Parameters,
 ) -> Result<Json<ProductBody>, Problem> {
     let parameters = parameters.only(&["as_of"])?;
-    let (product, absent) = match parameters.one("as_of", read_moment)? {
-        Some(moment) => {
-            let product = queries.document::<Product>(&PRODUCTS, id, moment).await?;
-            (product, "No product had this id then.")
-        }
-        None => {
-            let key = id.to_string();
-            let queries = queries.fresh(&PRODUCTS, Some(&key), min_position).await?;
-            (products::get(queries, id).await?, "No product has this id.")
-        }
+    let moment = parameters.one("as_of", read_moment)?;
+    let (product, absent) = if let Some(moment) = moment {
+        let product = queries.document::<Product>(&PRODUCTS, id, moment).await?;
+        (product, "No product had this id then.")
+    } else {
+        let key = id.to_string();
+        let queries = queries.fresh(&PRODUCTS, Some(&key), min_position).await?;
+        (products::get(queries, id).await?, "No product has this id.")
     };
     product.map(|product| Json(product.into())).ok_or_else(|| Problem::new(Code::NotFound, absent))
 }

@@ -102,7 +102,7 @@ pub(super) async fn show(
     for generation in generations {
         let progress = rebuild::progress(store.pool(), generation.id).await?;
         let comparison = progress.and_then(|progress| progress.comparison);
-        of_generations.push(GenerationBody::of(generation, comparison));
+        of_generations.push(GenerationBody::of(&generation, comparison));
     }
     let parked = parked_keys(store.pool(), projection).await?;
     Ok(Json(Body {
@@ -114,14 +114,15 @@ pub(super) async fn show(
 }
 
 impl GenerationBody {
-    fn of(generation: Generation, comparison: Option<Comparison>) -> Self {
+    fn of(generation: &Generation, comparison: Option<Comparison>) -> Self {
+        let Generation { id, state, created_at, live_at, paused, position, .. } = *generation;
         Self {
-            id: generation.id,
-            state: generation.state.as_str(),
-            paused: generation.paused,
-            begun_at: generation.created_at,
-            live_at: generation.live_at,
-            position: generation.position,
+            id,
+            state: state.as_str(),
+            paused,
+            begun_at: created_at,
+            live_at,
+            position,
             comparison: comparison.map(ComparisonBody::from),
         }
     }
