@@ -1,6 +1,7 @@
 //! `Annals-Min-Position`: an answer is as fresh as was asked for, or says why it cannot be.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, Method};
 use eventstore::EventType;
@@ -287,6 +288,17 @@ async fn what_is_made_for_the_first_time_cannot_be_queried_yet() {
     is_answered(&app, &address, &position).await;
     assert_eq!(app.get(&address).await.body, then.body);
     keeper.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_wait_is_answered_what_is_there() {
+    let app = TestApp::that_waits(Duration::ZERO).await;
+    let (mug, address, position) = one_order(&app).await;
+    refused(&app.get_at(&address, &position).await, "not-yet");
+    app.project().await;
+    assert_eq!(app.get_at(&address, &position).await.status, 200);
+    let (address, position) = app.place(&[(&mug, 1)]).await;
+    refused(&app.get_at(&address, &position).await, "not-yet");
 }
 
 #[tokio::test]

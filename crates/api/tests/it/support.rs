@@ -82,6 +82,14 @@ impl TestApp {
         Self::of(database, store, freshness, SHORT, deadline)
     }
 
+    /// Whose queries wait for so long for their read models.
+    pub(crate) async fn that_waits(wait: Duration) -> Self {
+        let database = TestDatabase::create(&MIGRATOR).await;
+        let store = open(&database, database.pool()).await;
+        let freshness = Freshness::new(database.pool(), Reached::default());
+        Self::of(database, store, freshness, wait, DEADLINE)
+    }
+
     /// On a server that the test may kill; requests do not wait long for it.
     pub(crate) async fn on(postgres: &Postgres) -> Self {
         let database = TestDatabase::create_on(postgres, &MIGRATOR).await;
