@@ -24,6 +24,7 @@ mod audit;
 mod orders;
 mod problems;
 mod products;
+mod projections;
 
 pub use layers::Limits;
 pub use metrics::HttpMetrics;
@@ -39,6 +40,7 @@ pub fn router(state: ApiState, metrics: &HttpMetrics, limits: Limits) -> Router 
         .merge(products::routes())
         .merge(orders::routes())
         .merge(audit::routes())
+        .merge(projections::routes())
         .merge(problems::routes())
         .with_state(state);
     layers::wrap(routes, ids, metrics, limits)

@@ -1,4 +1,7 @@
 //! How read models are queried: as fresh as is asked for, and as they were.
+//!
+//! What was at a moment is read from the log, which nothing is fresher than: with `as_of` there is no
+//! read model to wait for, and `Annals-Min-Position` has no effect.
 
 use std::time::Duration;
 
@@ -12,7 +15,6 @@ use projections::time_travel;
 use projections::{Document, Projection, Source};
 use sqlx::PgPool;
 
-use crate::page::refused;
 use crate::problem::{Code, Problem};
 
 const MIN_POSITION: HeaderName = HeaderName::from_static("annals-min-position");
@@ -68,21 +70,25 @@ impl Queries {
         Ok(self.source.store.pool())
     }
 
-    /// The document `id` of `projection` as it was at `as_of`.
+    /// The document `id` of `projection` as it was at `moment`.
     pub(crate) async fn document<D: Document>(
         &self,
         projection: &Projection,
         id: D::Id,
-        as_of: AsOf,
+        moment: Moment,
     ) -> Result<Option<D>, Problem> {
-        let moment = match as_of {
-            AsOf::Time(time) => Moment::Time(time),
-            AsOf::Position(position) => Moment::Position(position),
-            AsOf::Version(_) => {
-                let detail = "must be a time or a position: what is shown here has no versions";
-                return Err(refused("as_of", detail));
-            }
-        };
         Ok(time_travel::document::<D>(&self.source, projection, id, moment).await?)
+    }
+}
+
+/// Reads `as_of`, of which documents take no version: they are made of more than one stream.
+pub(crate) fn read_moment(text: &str) -> Result<Moment, &'static str> {
+    match text.parse() {
+        Ok(AsOf::Time(time)) => Ok(Moment::Time(time)),
+        Ok(AsOf::Position(position)) => Ok(Moment::Position(position)),
+        Ok(AsOf::Version(_)) | Err(_) => Err(
+            "must be a time with its offset, such as `2026-01-01T00:00:00Z`, or a position of the \
+             log, such as `position:120`",
+        ),
     }
 }

@@ -174,21 +174,24 @@ impl Reached {
         held.is_all().then(|| held.position()).flatten()
     }
 
-    /// Waits until this process sees `model` at `position`; for ever if it does not keep all of it.
-    pub(crate) async fn wait(&self, model: &str, position: Position) {
-        let reached =
-            |held: &Held| held.is_all() && held.position().is_some_and(|at| at >= position);
+    /// Whether what is told here of `model` is enough for queries: this process keeps all of it, and
+    /// for one for a single key no key is parked, as far as it knows.
+    pub(crate) fn tells(&self, model: &str, is_for_a_key: bool) -> bool {
+        self.held.get(model).is_some_and(|held| held.borrow().tells(is_for_a_key))
+    }
+
+    /// Waits until this process sees `model` at `position`, and [tells](Self::tells) enough; for ever
+    /// if it never does.
+    pub(crate) async fn wait(&self, model: &str, position: Position, is_for_a_key: bool) {
+        let reached = |held: &Held| {
+            held.tells(is_for_a_key) && held.position().is_some_and(|at| at >= position)
+        };
         if let Some(held) = self.held.get(model)
             && held.clone().wait_for(reached).await.is_ok()
         {
             return;
         }
         std::future::pending::<()>().await;
-    }
-
-    /// Whether any key of what this process keeps of `model` was parked when it last moved.
-    pub(crate) fn has_parked(&self, model: &str) -> bool {
-        self.held.get(model).is_some_and(|held| held.borrow().has_parked)
     }
 
     fn all(&self) -> impl Iterator<Item = Held> {

@@ -3,28 +3,26 @@
 //! The answer to a command says which position of the log it reached. A query that names it waits
 //! until the read model has passed it, and no longer than it is told to. Where this process keeps all
 //! of the read model it hears of that in memory. Otherwise one task asks for all waiting queries of
-//! the process at once, often at first and then less, so that many of them cost no more than one.
+//! the process at once ([`asking`]), so that many of them cost no more than one.
+//!
+//! A query for one key is not answered while an event of that key that it asks for is parked: the
+//! read model has passed it, and yet does not show it.
 
-use std::collections::HashMap;
+mod asking;
+
 use std::time::Duration;
 
 use eventstore::Position;
 use eventstore::answer::within;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use crate::Projection;
 use crate::engine::Reached;
+use asking::{Passed, Waiting};
 
-/// How long it is relied on what this process hears in memory alone.
+/// How long a query relies on what this process hears in memory, before it has the database asked.
 const IN_MEMORY: Duration = Duration::from_millis(100);
-
-/// The shortest and the longest pause between two looks.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(25));
-
-/// How far a read model may be behind for it to be looked whether that is of any concern to it.
-const CLOSE: i64 = 10_000;
 
 /// The way to wait; clones share the task that asks.
 #[derive(Debug, Clone)]
@@ -60,7 +58,7 @@ pub enum Reason {
     Paused,
     /// An event of this very key could not take effect, and waits for people.
     Parked,
-    /// No process keeps it.
+    /// Some of its slots, or all, are kept by no process.
     Abandoned,
     /// It follows, and needs longer.
     Behind,
@@ -77,25 +75,17 @@ pub enum FreshnessError {
     Database(#[from] sqlx::Error),
 }
 
-#[derive(Debug)]
-struct Waiting {
-    model: String,
-    types: String,
-    position: Position,
-    passed: oneshot::Sender<()>,
-}
-
 impl Freshness {
     /// For queries in a process that keeps what `reached` tells of, perhaps nothing.
     #[must_use]
     pub fn new(pool: PgPool, reached: Reached) -> Self {
         let (waiting, asked) = mpsc::unbounded_channel();
-        tokio::spawn(ask_for_all(pool.clone(), asked));
+        tokio::spawn(asking::ask_for_all(pool.clone(), asked));
         Self { pool, reached, waiting }
     }
 
     /// Waits until `projection` has passed `position`, at most for `limit`. A query for one key says
-    /// which: it is not answered while an event of that key is parked.
+    /// which: it is not answered while an event of that key up to `position` is parked.
     ///
     /// # Errors
     /// [`FreshnessError::NotYet`] says how far it is and why.
@@ -106,59 +96,73 @@ impl Freshness {
         position: Position,
         limit: Duration,
     ) -> Result<(), FreshnessError> {
+        // Everything is as fresh as the empty log.
+        if position == Position::START {
+            return Ok(());
+        }
         let model = projection.model();
-        let passed = tokio::time::timeout(limit, self.pass(projection, &model, position)).await;
-        let may_be_parked = self.reached.of(&model).is_none() || self.reached.has_parked(&model);
-        match (passed, key) {
-            (Ok(()), Some(key)) if may_be_parked && self.is_parked(&model, key).await? => {
-                let not_yet = self.diagnose(projection, &model, position).await?;
-                Err(FreshnessError::NotYet(NotYet { reason: Reason::Parked, ..not_yet }))
-            }
-            (Ok(()), _) => Ok(()),
-            (Err(_elapsed), _) => {
-                let not_yet = self.diagnose(projection, &model, position).await?;
-                Err(FreshnessError::NotYet(not_yet))
-            }
+        let passed = self.pass(projection, &model, key, position);
+        if let Ok(Passed::Wholly) = tokio::time::timeout(limit, passed).await {
+            return Ok(());
+        }
+        match self.diagnose(projection, &model, key, position).await? {
+            Some(not_yet) => Err(FreshnessError::NotYet(not_yet)),
+            None => Ok(()),
         }
     }
 
-    async fn pass(&self, projection: &Projection, model: &str, position: Position) {
-        if self.reached.of(model).is_some() {
-            let waited = self.reached.wait(model, position);
-            if tokio::time::timeout(IN_MEMORY, waited).await.is_ok() {
-                return;
+    /// Waits for what is heard here, and for what the database says if that comes first.
+    async fn pass(
+        &self,
+        projection: &Projection,
+        model: &str,
+        key: Option<&str>,
+        position: Position,
+    ) -> Passed {
+        let asked = async {
+            if self.reached.tells(model, key.is_some()) {
+                tokio::time::sleep(IN_MEMORY).await;
             }
+            self.ask(projection, model, key, position).await
+        };
+        tokio::select! {
+            biased;
+            () = self.reached.wait(model, position, key.is_some()) => Passed::Wholly,
+            passed = asked => passed,
         }
+    }
+
+    async fn ask(
+        &self,
+        projection: &Projection,
+        model: &str,
+        key: Option<&str>,
+        position: Position,
+    ) -> Passed {
         let (passed, told) = oneshot::channel();
-        let types = projection.reads.join(",");
-        let waiting = Waiting { model: model.to_owned(), types, position, passed };
-        if self.waiting.send(waiting).is_err() || told.await.is_err() {
-            std::future::pending::<()>().await;
+        let waiting = Waiting {
+            model: model.to_owned(),
+            types: projection.reads,
+            key: key.map(ToOwned::to_owned),
+            position,
+            passed,
+        };
+        if self.waiting.send(waiting).is_ok()
+            && let Ok(passed) = told.await
+        {
+            return passed;
         }
+        std::future::pending().await
     }
 
-    async fn is_parked(&self, model: &str, key: &str) -> Result<bool, sqlx::Error> {
-        let parked = sqlx::query_scalar!(
-            r#"
-            SELECT EXISTS (
-                SELECT 1
-                FROM projections.generations AS g
-                JOIN projections.parked_keys AS p ON p.generation = g.id AND p.key = $2
-                WHERE g.model = $1 AND g.state = 'live'
-            ) AS "parked!"
-            "#,
-            model,
-            key,
-        );
-        within(parked.fetch_one(&self.pool)).await
-    }
-
+    /// Why `projection` cannot be queried yet; nothing if it can by now.
     async fn diagnose(
         &self,
         projection: &Projection,
         model: &str,
-        position: Position,
-    ) -> Result<NotYet, sqlx::Error> {
+        key: Option<&str>,
+        asked: Position,
+    ) -> Result<Option<NotYet>, sqlx::Error> {
         let row = sqlx::query!(
             r#"
             SELECT (SELECT max(e.position) FROM eventstore.events AS e) AS head,
@@ -167,24 +171,32 @@ impl Freshness {
                    bool_and(EXISTS (
                        SELECT 1 FROM projections.workers AS w
                        WHERE w.id = s.owner AND w.expires_at > clock_timestamp()
-                   )) AS kept
+                   )) AS kept,
+                   bool_or(EXISTS (
+                       SELECT 1 FROM projections.parked_events AS p
+                       WHERE p.generation = g.id AND p.key = $2 AND p.position <= $3
+                   )) AS parked
             FROM projections.generations AS g
             JOIN projections.slots AS s ON s.generation = g.id
             WHERE g.model = $1 AND g.state = 'live'
             "#,
             model,
+            key,
+            asked.get(),
         );
         let row = within(row.fetch_one(&self.pool)).await?;
         let head = Position::new(row.head.unwrap_or_default());
-        let reason = match row.position {
-            _ if position > head => Reason::BeyondTheLog,
+        let position = row.position.map(Position::new);
+        let reason = match position {
+            _ if asked > head => Reason::BeyondTheLog,
             None => Reason::InTheMaking,
+            Some(_) if row.parked == Some(true) => Reason::Parked,
+            Some(position) if position >= asked => return Ok(None),
             Some(_) if row.paused == Some(true) => Reason::Paused,
             Some(_) if row.kept == Some(false) => Reason::Abandoned,
             Some(_) => Reason::Behind,
         };
-        let (name, reached) = (projection.name, row.position.map(Position::new));
-        Ok(NotYet { name, asked: position, position: reached, head, reason })
+        Ok(Some(NotYet { name: projection.name, asked, position, head, reason }))
     }
 }
 
@@ -201,80 +213,4 @@ impl Reason {
             Self::Behind => "behind",
         }
     }
-}
-
-/// Asks for all who wait, as long as anybody does.
-async fn ask_for_all(pool: PgPool, mut asked: mpsc::UnboundedReceiver<Waiting>) {
-    let mut waiting: HashMap<i32, Waiting> = HashMap::new();
-    let mut next = 0;
-    let mut pause = PAUSES.0;
-    loop {
-        if waiting.is_empty() {
-            let Some(first) = asked.recv().await else { return };
-            waiting.insert(next, first);
-            next = next.wrapping_add(1);
-            pause = PAUSES.0;
-        }
-        while let Ok(another) = asked.try_recv() {
-            waiting.insert(next, another);
-            next = next.wrapping_add(1);
-            pause = PAUSES.0;
-        }
-        waiting.retain(|_, waiting| !waiting.passed.is_closed());
-        match passed(&pool, &waiting).await {
-            Ok(passed) => {
-                for number in passed {
-                    if let Some(waiting) = waiting.remove(&number) {
-                        let _ = waiting.passed.send(());
-                    }
-                }
-            }
-            Err(error) => tracing::debug!(%error, "could not ask how far read models are"),
-        }
-        if !waiting.is_empty() {
-            let until = Instant::now() + pause;
-            pause = (pause * 2).min(PAUSES.1);
-            if let Ok(Some(another)) = tokio::time::timeout_at(until, asked.recv()).await {
-                waiting.insert(next, another);
-                next = next.wrapping_add(1);
-                pause = PAUSES.0;
-            }
-        }
-    }
-}
-
-/// Which of those who wait need not any more: what they wait for has passed, or what is missing is of
-/// no concern to their read model.
-async fn passed(pool: &PgPool, waiting: &HashMap<i32, Waiting>) -> Result<Vec<i32>, sqlx::Error> {
-    let numbers: Vec<_> = waiting.keys().copied().collect();
-    let models: Vec<_> = waiting.values().map(|waiting| waiting.model.as_str()).collect();
-    let types: Vec<_> = waiting.values().map(|waiting| waiting.types.as_str()).collect();
-    let positions: Vec<_> = waiting.values().map(|waiting| waiting.position.get()).collect();
-    let passed = sqlx::query_scalar!(
-        r#"
-        SELECT w.number AS "number!"
-        FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[]) AS w (number, model, types, position)
-        CROSS JOIN LATERAL (
-            SELECT min(s.position) AS position
-            FROM projections.generations AS g
-            JOIN projections.slots AS s ON s.generation = g.id
-            WHERE g.model = w.model AND g.state = 'live'
-        ) AS live
-        WHERE live.position >= w.position OR (
-            w.position - live.position <= $5
-            AND w.position <= (SELECT max(e.position) FROM eventstore.events AS e)
-            AND NOT EXISTS (
-                SELECT 1 FROM eventstore.events AS e
-                WHERE e.position > live.position AND e.position <= w.position
-                  AND e.type = ANY (string_to_array(w.types, ','))
-            )
-        )
-        "#,
-        &numbers,
-        &models as _,
-        &types as _,
-        &positions,
-        CLOSE,
-    );
-    within(passed.fetch_all(pool)).await
 }

@@ -43,8 +43,8 @@ pub(crate) fn mixed(position: Position) -> i64 {
 pub(crate) struct Held {
     pub(crate) generation: i64,
     pub(crate) slots: BTreeMap<i16, Slot>,
-    /// Whether any of their keys was parked when they last moved.
-    pub(crate) has_parked: bool,
+    /// Whether any of their keys may be parked: so until a move of each of them said that none is.
+    pub(crate) may_have_parked: bool,
 }
 
 /// A slot that is held.
@@ -89,6 +89,11 @@ impl Held {
     /// Whether all there are are held.
     pub(crate) fn is_all(&self) -> bool {
         self.slots.len() == usize::try_from(SLOTS).unwrap_or_default()
+    }
+
+    /// Whether queries need not ask anybody else: for one key only while no key may be parked.
+    pub(crate) fn tells(&self, is_for_a_key: bool) -> bool {
+        self.is_all() && !(is_for_a_key && self.may_have_parked)
     }
 
     /// Whether the event at `position` of `slot` has yet to take effect.

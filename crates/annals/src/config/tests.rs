@@ -74,6 +74,18 @@ fn values_of_another_type_are_refused_by_key() {
 }
 
 #[test]
+fn a_query_waits_for_its_read_model_at_most_half_of_the_deadline() {
+    let wait = |wait, deadline| {
+        let set = [("http.min_position_wait_ms", wait), ("http.deadline_ms", deadline)];
+        load(&[], &set).unwrap().http.wait().as_millis()
+    };
+    assert_eq!(load(&[], &[]).unwrap().http.wait().as_millis(), 2_000);
+    assert_eq!(wait("700", "10000"), 700);
+    assert_eq!(wait("700", "1000"), 500);
+    assert_eq!(wait("0", "1000"), 0, "it is answered what is there");
+}
+
+#[test]
 fn other_addresses_than_loopback_are_refused_with_the_reason() {
     let text = refusal(&[], &[("http.address", "0.0.0.0:8080")]);
     assert!(text.contains("no accounts yet"), "{text}");

@@ -183,6 +183,8 @@ async fn the_tour_works_as_written() {
     for seen in [
         "\"status\":\"confirmed\"",
         "\"shortages\"",
+        "\"available\":8",
+        "\"keepers\":[{",
         "idempotency-replayed: true",
         "idempotency-key-reused",
         "/lines/0/quantity",

@@ -9,7 +9,7 @@ use super::OrderBody;
 use crate::parameters::Parameters;
 use crate::params::Path;
 use crate::problem::{Code, Problem};
-use crate::queries::{MinPosition, Queries};
+use crate::queries::{MinPosition, Queries, read_moment};
 
 pub(super) async fn show(
     State(queries): State<Queries>,
@@ -18,13 +18,14 @@ pub(super) async fn show(
     parameters: Parameters,
 ) -> Result<Json<OrderBody>, Problem> {
     let parameters = parameters.only(&["as_of"])?;
-    let order = match parameters.one("as_of", str::parse)? {
-        Some(as_of) => queries.document::<Order>(&ORDERS, id, as_of).await?,
-        None => {
-            let key = id.to_string();
-            orders::get(queries.fresh(&ORDERS, Some(&key), min_position).await?, id).await?
-        }
+    let moment = parameters.one("as_of", read_moment)?;
+    let (order, absent) = if let Some(moment) = moment {
+        let order = queries.document::<Order>(&ORDERS, id, moment).await?;
+        (order, "No order had this id then.")
+    } else {
+        let key = id.to_string();
+        let queries = queries.fresh(&ORDERS, Some(&key), min_position).await?;
+        (orders::get(queries, id).await?, "No order has this id.")
     };
-    let absent = || Problem::new(Code::NotFound, "No order has this id.");
-    order.map(|order| Json(order.into())).ok_or_else(absent)
+    order.map(|order| Json(order.into())).ok_or_else(|| Problem::new(Code::NotFound, absent))
 }

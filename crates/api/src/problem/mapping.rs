@@ -4,7 +4,7 @@ use application::audit::AuditError;
 use application::{CommandError, MessageTooLarge};
 use domain::{Rejection, catalog, inventory, ordering};
 use eventstore::aggregate::LoadError;
-use eventstore::{AppendError, KeyringError, Position};
+use eventstore::{AppendError, KeyringError};
 use projections::freshness::{FreshnessError, NotYet, Reason};
 use projections::time_travel::TimeTravelError;
 
@@ -130,20 +130,25 @@ impl From<FreshnessError> for Problem {
             FreshnessError::NotYet(not_yet) => not_yet,
             FreshnessError::Database(error) => return error.into(),
         };
-        let missing = |reached: Position| (asked.get() - reached.get()).max(0);
-        let reached = match position {
-            Some(at) => format!("is at position {at}, {} before {asked}", missing(at)),
+        let place = match position {
+            Some(at) if at < asked => {
+                format!("is at position {at}, {} before {asked}", asked.get() - at.get())
+            }
+            Some(at) => format!("is at position {at}"),
             None => "is not there yet".to_owned(),
         };
         let why = match reason {
             Reason::BeyondTheLog => format!("the log itself ends at {head}"),
             Reason::InTheMaking => "it is made from the log for the first time".to_owned(),
             Reason::Paused => "an operator has paused it".to_owned(),
-            Reason::Parked => "an event of what is asked for waits for an operator".to_owned(),
-            Reason::Abandoned => "no process keeps it at the moment".to_owned(),
+            Reason::Parked => {
+                "but an event of what is asked for could not take effect, and waits for an operator"
+                    .to_owned()
+            }
+            Reason::Abandoned => "not all of it is kept by a process at the moment".to_owned(),
             Reason::Behind => "it needs longer to catch up".to_owned(),
         };
-        Self::new(Code::NotYet, format!("The read model `{name}` {reached}: {why}."))
+        Self::new(Code::NotYet, format!("The read model `{name}` {place}: {why}."))
     }
 }
 

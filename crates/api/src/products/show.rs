@@ -9,7 +9,7 @@ use super::ProductBody;
 use crate::parameters::Parameters;
 use crate::params::Path;
 use crate::problem::{Code, Problem};
-use crate::queries::{MinPosition, Queries};
+use crate::queries::{MinPosition, Queries, read_moment};
 
 pub(super) async fn show(
     State(queries): State<Queries>,
@@ -18,13 +18,14 @@ pub(super) async fn show(
     parameters: Parameters,
 ) -> Result<Json<ProductBody>, Problem> {
     let parameters = parameters.only(&["as_of"])?;
-    let product = match parameters.one("as_of", str::parse)? {
-        Some(as_of) => queries.document::<Product>(&PRODUCTS, id, as_of).await?,
-        None => {
-            let key = id.to_string();
-            products::get(queries.fresh(&PRODUCTS, Some(&key), min_position).await?, id).await?
-        }
+    let moment = parameters.one("as_of", read_moment)?;
+    let (product, absent) = if let Some(moment) = moment {
+        let product = queries.document::<Product>(&PRODUCTS, id, moment).await?;
+        (product, "No product had this id then.")
+    } else {
+        let key = id.to_string();
+        let queries = queries.fresh(&PRODUCTS, Some(&key), min_position).await?;
+        (products::get(queries, id).await?, "No product has this id.")
     };
-    let absent = || Problem::new(Code::NotFound, "No product has this id.");
-    product.map(|product| Json(product.into())).ok_or_else(absent)
+    product.map(|product| Json(product.into())).ok_or_else(|| Problem::new(Code::NotFound, absent))
 }

@@ -2,15 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod statements;
 mod support;
 
+mod as_of;
 mod audit;
 mod bodies;
 mod catalogue;
 mod commands;
+mod fresh;
 mod headers;
 mod hostile;
 mod ops;
 mod outage;
 mod parameters;
+mod projections;
 mod routes;

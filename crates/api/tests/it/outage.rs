@@ -12,6 +12,11 @@ async fn ask_everything(app: &TestApp) -> Vec<Answer> {
         app.get(&format!("/v1/products/{ANY}")).await,
         app.get("/v1/orders").await,
         app.get(&format!("/v1/orders/{ANY}")).await,
+        app.get(&format!("/v1/orders/{ANY}?as_of=position:1")).await,
+        app.get_at("/v1/orders", 1).await,
+        app.get("/v1/audit/events").await,
+        app.get("/v1/projections").await,
+        app.get("/v1/projections/orders").await,
         app.post_as("k", "/v1/products", product("Mug-1", 1, "EUR")).await,
         app.post("/v1/orders", order(&[(ANY, 1)])).await,
     ]

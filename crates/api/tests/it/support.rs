@@ -12,7 +12,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, header};
 use chrono::{DateTime, Utc};
-use eventstore::{EventStore, Wakeup};
+use eventstore::{
+    Append, CommandId, EventStore, EventType, ExpectedVersion, Fingerprint, Metadata, NewEvent,
+    StreamId, Wakeup,
+};
 use projections::engine::Reached;
 use projections::freshness::Freshness;
 use projections::{Engine, Source, Worker};
@@ -22,6 +25,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use testkit::{Postgres, TestDatabase, eventually};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -60,15 +64,30 @@ pub(crate) struct TestApp {
     registry: Registry,
 }
 
+/// How long queries wait for their read models, where that is to end.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Longer than any request of these tests takes.
+const DEADLINE: Duration = Duration::from_mins(1);
+
 impl TestApp {
     pub(crate) async fn new() -> Self {
-        Self::with_deadline(Duration::from_mins(1)).await
+        Self::with_deadline(DEADLINE).await
     }
 
     pub(crate) async fn with_deadline(deadline: Duration) -> Self {
         let database = TestDatabase::create(&MIGRATOR).await;
-        let pool = database.pool();
-        Self::of(database, pool, deadline).await
+        let store = open(&database, database.pool()).await;
+        let freshness = Freshness::new(database.pool(), Reached::default());
+        Self::of(database, store, freshness, SHORT, deadline)
+    }
+
+    /// Whose queries wait for so long for their read models.
+    pub(crate) async fn that_waits(wait: Duration) -> Self {
+        let database = TestDatabase::create(&MIGRATOR).await;
+        let store = open(&database, database.pool()).await;
+        let freshness = Freshness::new(database.pool(), Reached::default());
+        Self::of(database, store, freshness, wait, DEADLINE)
     }
 
     /// On a server that the test may kill; requests do not wait long for it.
@@ -78,20 +97,48 @@ impl TestApp {
             .acquire_timeout(Duration::from_millis(300))
             .connect_lazy(database.url())
             .unwrap();
-        Self::of(database, pool, Duration::from_mins(1)).await
+        let store = open(&database, pool.clone()).await;
+        let freshness = Freshness::new(pool, Reached::default());
+        Self::of(database, store, freshness, SHORT, DEADLINE)
     }
 
-    async fn of(database: TestDatabase, pool: PgPool, deadline: Duration) -> Self {
-        // The first connection may take longer than a request would wait.
-        let store =
-            eventually(LIMIT, "the log to open", async || EventStore::open(pool.clone()).await)
-                .await;
-        projections::prepare(&database.pool(), projections::ALL).await.unwrap();
+    /// Whose queries wait as long as it takes for read models that others keep; for how far they are
+    /// it asks through `asking`.
+    pub(crate) async fn patient(asking: impl FnOnce(&TestDatabase) -> PgPool) -> Self {
+        let database = TestDatabase::create(&MIGRATOR).await;
+        let store = open(&database, database.pool()).await;
+        let freshness = Freshness::new(asking(&database), Reached::default());
+        Self::of(database, store, freshness, LIMIT, DEADLINE)
+    }
+
+    /// Whose queries wait as long as it takes for read models that this very process keeps; for how
+    /// far they are it asks through `asking`.
+    pub(crate) async fn that_keeps(asking: impl FnOnce(&TestDatabase) -> PgPool) -> (Self, Keeper) {
+        let database = TestDatabase::create(&MIGRATOR).await;
+        let store = open(&database, database.pool()).await;
+        let keeper = Keeper::start(&store);
+        let freshness = Freshness::new(asking(&database), keeper.reached.clone());
+        (Self::of(database, store, freshness, LIMIT, DEADLINE), keeper)
+    }
+
+    /// The same service in a new process, which keeps the read models from now on.
+    pub(crate) async fn taken_over(self) -> (Self, Keeper) {
+        let store = open(&self.database, self.database.pool()).await;
+        let keeper = Keeper::start(&store);
+        let freshness = Freshness::new(self.database.pool(), keeper.reached.clone());
+        (Self::of(self.database, store, freshness, SHORT, DEADLINE), keeper)
+    }
+
+    fn of(
+        database: TestDatabase,
+        store: EventStore,
+        freshness: Freshness,
+        wait: Duration,
+        deadline: Duration,
+    ) -> Self {
         let ids = Arc::new(CountedIds::default());
         let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
-        let freshness = Freshness::new(pool, Reached::default());
-        let queries =
-            Queries { source: source(&store), freshness, wait: Duration::from_millis(300) };
+        let queries = Queries { source: source(&store), freshness, wait };
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry).unwrap();
         let limits = Limits { body_bytes: BODY_BYTES, deadline };
@@ -137,26 +184,53 @@ impl TestApp {
         answer.body["id"].as_str().unwrap().to_owned()
     }
 
+    /// Asks for what is at least as fresh as `position`.
+    pub(crate) async fn get_at(&self, address: &str, position: impl ToString) -> Answer {
+        let mut request = request(Method::GET, address);
+        let position = position.to_string().parse().unwrap();
+        request.headers_mut().insert("annals-min-position", position);
+        self.send(request).await
+    }
+
+    /// Places an order and answers with its address and its position.
+    pub(crate) async fn place(&self, lines: &[(&str, i64)]) -> (String, String) {
+        let answer = self.post("/v1/orders", order(lines)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        (answer.headers["location"].clone(), answer.headers["annals-position"].clone())
+    }
+
+    /// Appends an event as it is written, whoever may be able to read it; answers with its position.
+    pub(crate) async fn append(&self, stream: &str, event_type: EventType, payload: &Value) -> i64 {
+        let stream = StreamId::new(stream).unwrap();
+        let id = Uuid::from_u128((1 << 80) + u128::from(NEXT.fetch_add(1, Ordering::Relaxed)));
+        let metadata = Metadata {
+            actor: "test".to_owned(),
+            correlation_id: id,
+            causation_id: None,
+            trace: None,
+        };
+        let append = Append {
+            expectations: vec![(stream.clone(), ExpectedVersion::Any)],
+            events: vec![NewEvent::new(stream, event_type, payload.to_string())],
+            ..Append::new(CommandId::new(id), Fingerprint::of(b""), metadata)
+        };
+        self.store.append(append).await.unwrap().position.get()
+    }
+
+    /// Starts another process that keeps the read models; nothing but the database leads there.
+    pub(crate) fn keep(&self) -> Keeper {
+        Keeper::start(&self.store)
+    }
+
     /// Brings the read models to the end of the log.
     pub(crate) async fn project(&self) {
-        let head = self.store.head().await.unwrap();
-        let stop = CancellationToken::new();
-        let worker = Worker { id: Uuid::from_u128(1), name: "test".to_owned() };
-        let changed = projections::engine::changes(self.pool());
-        let wakeup = Wakeup::listen(self.pool());
-        let engine = Engine::new(source(&self.store), projections::ALL, worker, wakeup, changed);
-        let reached = engine.reached();
-        let task = tokio::spawn(engine.run(stop.clone()));
-        eventually(LIMIT, "the read models to catch up", || async {
-            let behind = projections::ALL
-                .iter()
-                .map(|projection| (projection.name, reached.of(&projection.model())))
-                .find(|(_, position)| position.is_none_or(|position| position < head));
-            behind.map_or(Ok(()), Err)
-        })
-        .await;
-        stop.cancel();
-        task.await.unwrap();
+        let keeper = self.keep();
+        keeper.catches_up(&self.store).await;
+        keeper.stop().await;
+    }
+
+    pub(crate) const fn store(&self) -> &EventStore {
+        &self.store
     }
 
     pub(crate) async fn log_length(&self) -> i64 {
@@ -168,6 +242,59 @@ impl TestApp {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
     }
 }
+
+/// Opens the log, and makes the read models.
+async fn open(database: &TestDatabase, pool: PgPool) -> EventStore {
+    // The first connection may take longer than a request would wait.
+    let store =
+        eventually(LIMIT, "the log to open", async || EventStore::open(pool.clone()).await).await;
+    projections::prepare(&database.pool(), projections::ALL).await.unwrap();
+    store
+}
+
+/// A process that keeps read models.
+pub(crate) struct Keeper {
+    reached: Reached,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    fn start(store: &EventStore) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let worker = Worker { id: Uuid::from_u128(number.into()), name: "test".to_owned() };
+        let (wakeup, changed) = (
+            Wakeup::listen(store.pool().clone()),
+            projections::engine::changes(store.pool().clone()),
+        );
+        let engine = Engine::new(source(store), projections::ALL, worker, wakeup, changed);
+        let (reached, stop) = (engine.reached(), CancellationToken::new());
+        let task = tokio::spawn(engine.run(stop.clone()));
+        Self { reached, stop, task }
+    }
+
+    /// Waits until it holds all and has come to the end of the log.
+    pub(crate) async fn catches_up(&self, store: &EventStore) {
+        let head = store.head().await.unwrap();
+        eventually(LIMIT, "the read models to catch up", || async {
+            let behind = projections::ALL
+                .iter()
+                .map(|projection| (projection.name, self.reached.of(&projection.model())))
+                .find(|(_, position)| position.is_none_or(|position| position < head));
+            behind.map_or(Ok(()), Err)
+        })
+        .await;
+    }
+
+    /// Stops in good order.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Tells processes and commands of one test run apart.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// The log, read as today's domain says it.
 fn source(store: &EventStore) -> Source {

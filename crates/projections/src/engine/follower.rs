@@ -174,9 +174,10 @@ impl Follower {
                     surplus.push(*number);
                     continue;
                 }
-                let known = held.slots.entry(*number).or_insert(grant.slot);
-                if known.epoch != grant.slot.epoch {
-                    *known = grant.slot;
+                let known = held.slots.get(number);
+                if known.is_none_or(|known| known.epoch != grant.slot.epoch) {
+                    held.slots.insert(*number, grant.slot);
+                    held.may_have_parked = true;
                 }
             }
             true
@@ -229,7 +230,10 @@ impl Follower {
         if events.iter().any(reads) {
             let items = self.batches.items(&held, events.into_iter());
             let has_parked = within(self.batches.take(&held, &items, to, attempts)).await?;
-            self.held.send_modify(|held| held.has_parked = has_parked);
+            // Slots that were there already have not said anything.
+            let all_moved = held.slots.values().all(|slot| slot.position < to);
+            let may_have_parked = has_parked || (held.may_have_parked && !all_moved);
+            self.held.send_modify(|held| held.may_have_parked = may_have_parked);
         }
         self.held.send_modify(|held| held.moved(to));
         Ok(Step::Moved)

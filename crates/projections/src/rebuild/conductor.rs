@@ -201,8 +201,11 @@ impl Conductor {
         let slots = slots.into_iter().map(|row| {
             (row.slot, Slot { epoch: row.epoch, position: Position::new(row.position) })
         });
-        let held =
-            Held { generation: self.making.generation, slots: slots.collect(), has_parked: false };
+        let held = Held {
+            generation: self.making.generation,
+            slots: slots.collect(),
+            may_have_parked: true,
+        };
         self.filler
             .reached
             .send_replace(held.slots.iter().map(|(slot, held)| (*slot, held.position)).collect());

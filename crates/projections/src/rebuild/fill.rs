@@ -75,7 +75,7 @@ impl Filler {
             let part = Held {
                 generation: held.generation,
                 slots: slots.map(|(slot, held)| (*slot, *held)).collect(),
-                has_parked: false,
+                may_have_parked: true,
             };
             if part.slots.is_empty() {
                 continue;
@@ -179,7 +179,7 @@ impl Filler {
         for (slot, place) in places {
             let Some(mine) = held.slots.get(slot).copied() else { continue };
             let slots = BTreeMap::from([(*slot, mine)]);
-            let mut part = Held { generation: held.generation, slots, has_parked: false };
+            let mut part = Held { generation: held.generation, slots, may_have_parked: true };
             self.fill(&mut part, 1, *place).await?;
             held.slots.extend(part.slots);
         }

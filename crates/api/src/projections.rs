@@ -1,0 +1,121 @@
+//! `/v1/projections`: for operators, how the read models are doing, whichever process keeps them.
+
+mod browse;
+mod show;
+
+use axum::Router;
+use axum::routing::get;
+use chrono::{DateTime, Utc};
+use eventstore::Position;
+use projections::overview::{Keeper, Live, Making, Overview};
+use serde::Serialize;
+
+use crate::ApiState;
+
+pub(crate) fn routes() -> Router<ApiState> {
+    Router::new()
+        .route("/v1/projections", get(browse::browse))
+        .route("/v1/projections/{name}", get(show::show))
+}
+
+/// A read model, as operators see it.
+#[derive(Debug, Serialize)]
+struct ProjectionBody {
+    name: String,
+    version: u16,
+    /// Absent while it is made for the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveBody>,
+    /// The generation that is in the making, or made and held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    making: Option<MakingBody>,
+    /// The generation that was replaced last, if it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired_generation: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct LiveBody {
+    generation: i64,
+    position: Position,
+    behind_events: i64,
+    behind_seconds: f64,
+    paused: bool,
+    parked_keys: i64,
+    keepers: Vec<KeeperBody>,
+    /// How it differs from what the log says by the continuous count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct KeeperBody {
+    worker: String,
+    slots: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct MakingBody {
+    generation: i64,
+    state: String,
+    paused: bool,
+    conducted: bool,
+    begun_at: DateTime<Utc>,
+    position: Position,
+    /// Where the log ended when it was looked at last; absent until somebody has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goal: Option<Position>,
+    /// From 0 to 1.
+    done: f64,
+    /// Positions a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_seconds: Option<f64>,
+    /// Why it does not go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+}
+
+impl From<Overview> for ProjectionBody {
+    fn from(overview: Overview) -> Self {
+        let Overview { name, version, live, making, retired } = overview;
+        let (live, making) = (live.map(LiveBody::from), making.map(MakingBody::from));
+        Self { name, version, live, making, retired_generation: retired }
+    }
+}
+
+impl From<Live> for LiveBody {
+    fn from(live: Live) -> Self {
+        let keepers = live.keepers.into_iter();
+        let keepers = keepers.map(|Keeper { worker, slots }| KeeperBody { worker, slots });
+        Self {
+            generation: live.generation,
+            position: live.position,
+            behind_events: live.behind_events,
+            behind_seconds: live.behind_seconds,
+            paused: live.paused,
+            parked_keys: live.parked_keys,
+            keepers: keepers.collect(),
+            difference: live.difference,
+        }
+    }
+}
+
+impl From<Making> for MakingBody {
+    fn from(making: Making) -> Self {
+        Self {
+            generation: making.generation,
+            state: making.state,
+            paused: making.paused,
+            conducted: making.conducted,
+            begun_at: making.begun_at,
+            position: making.position,
+            goal: making.goal,
+            done: making.done,
+            rate: making.rate,
+            left_seconds: making.left_seconds,
+            trouble: making.trouble,
+        }
+    }
+}
