@@ -143,7 +143,6 @@ AS $$
 DECLARE
     now_at timestamptz := clock_timestamp();
     served record;
-    share  integer;
 BEGIN
     -- Who loses this by a crash of the server says it again.
     PERFORM set_config('synchronous_commit', 'off', true);
@@ -156,34 +155,36 @@ BEGIN
     FROM unnest(seen_generations, seen_slots, seen_epochs, seen_positions) AS seen (generation, slot, epoch, position)
     WHERE s.generation = seen.generation AND s.slot = seen.slot AND s.epoch = seen.epoch
       AND s.owner = me AND NOT s.paused AND s.position < seen.position;
-    FOR served IN
-        SELECT g.id, g.model,
-               (SELECT count(*) FROM projections.workers AS w WHERE w.expires_at > now_at AND g.model = ANY (w.models)) AS workers,
-               (SELECT count(*) FROM projections.slots AS s WHERE s.generation = g.id) AS slots,
-               (SELECT count(*) FROM projections.slots AS s WHERE s.generation = g.id AND s.owner = me) AS mine,
-               EXISTS (
-                   SELECT 1 FROM projections.slots AS s
-                   WHERE s.generation = g.id AND s.owner IS DISTINCT FROM me AND NOT EXISTS (
-                       SELECT 1 FROM projections.workers AS w WHERE w.id = s.owner AND w.expires_at > now_at)
-               ) AS has_free
-        FROM projections.generations AS g
-        WHERE g.state = 'live' AND g.model = ANY (known)
-    LOOP
-        share := ceil(served.slots::numeric / greatest(served.workers, 1));
-        CONTINUE WHEN NOT served.has_free OR served.mine >= share;
-        UPDATE projections.slots AS s
-        SET owner = me, epoch = s.epoch + 1
-        FROM (
-            SELECT f.generation, f.slot
-            FROM projections.slots AS f
-            WHERE f.generation = served.id AND f.owner IS DISTINCT FROM me AND NOT EXISTS (
-                SELECT 1 FROM projections.workers AS w WHERE w.id = f.owner AND w.expires_at > now_at)
-            ORDER BY f.slot
-            LIMIT share - served.mine
-            FOR UPDATE SKIP LOCKED
-        ) AS free
-        WHERE s.generation = free.generation AND s.slot = free.slot;
-    END LOOP;
+    IF EXISTS (
+        SELECT 1
+        FROM projections.slots AS s
+        JOIN projections.generations AS g ON g.id = s.generation AND g.state = 'live' AND g.model = ANY (known)
+        WHERE s.owner IS DISTINCT FROM me AND NOT EXISTS (
+            SELECT 1 FROM projections.workers AS w WHERE w.id = s.owner AND w.expires_at > now_at)
+    ) THEN
+        FOR served IN
+            SELECT g.id, ceil(count(*) / greatest(1, (
+                       SELECT count(*) FROM projections.workers AS w WHERE w.expires_at > now_at AND g.model = ANY (w.models)
+                   ))::numeric) - count(*) FILTER (WHERE s.owner = me) AS missing
+            FROM projections.generations AS g
+            JOIN projections.slots AS s ON s.generation = g.id
+            WHERE g.state = 'live' AND g.model = ANY (known)
+            GROUP BY g.id
+        LOOP
+            UPDATE projections.slots AS s
+            SET owner = me, epoch = s.epoch + 1
+            FROM (
+                SELECT f.generation, f.slot
+                FROM projections.slots AS f
+                WHERE f.generation = served.id AND f.owner IS DISTINCT FROM me AND NOT EXISTS (
+                    SELECT 1 FROM projections.workers AS w WHERE w.id = f.owner AND w.expires_at > now_at)
+                ORDER BY f.slot
+                LIMIT greatest(served.missing, 0)
+                FOR UPDATE SKIP LOCKED
+            ) AS free
+            WHERE s.generation = free.generation AND s.slot = free.slot;
+        END LOOP;
+    END IF;
     -- A making that nobody conducts is taken up by whoever knows the read model.
     UPDATE projections.generations AS g
     SET conductor = me, epoch = g.epoch + 1
@@ -199,24 +200,24 @@ BEGIN
     held := json_build_object(
         'slots', (
             SELECT coalesce(json_agg(json_build_object(
-                'generation', s.generation, 'model', g.model, 'slot', s.slot, 'epoch', s.epoch,
-                'position', s.position, 'paused', s.paused,
-                'surplus', s.surplus
+                'generation', s.generation, 'model', s.model, 'slot', s.slot, 'epoch', s.epoch,
+                'position', s.position, 'paused', s.paused, 'surplus', s.place > s.share
             )), '[]')
             FROM (
-                SELECT o.*, row_number() OVER (PARTITION BY o.generation ORDER BY o.slot) > ceil(
-                    (SELECT count(*) FROM projections.slots AS a WHERE a.generation = o.generation)::numeric
-                    / greatest(1, (
-                        SELECT count(*)
-                        FROM projections.workers AS w
-                        JOIN projections.generations AS l ON l.id = o.generation
-                        WHERE w.expires_at > now_at AND l.model = ANY (w.models)
-                    ))
-                ) AS surplus
-                FROM projections.slots AS o
-                WHERE o.owner = me
+                SELECT o.*, g.model, g.share, row_number() OVER (PARTITION BY o.generation ORDER BY o.slot) AS place
+                FROM (
+                    SELECT l.id, l.model, ceil(
+                        (SELECT count(*) FROM projections.slots AS a WHERE a.generation = l.id)
+                        / greatest(1, (
+                            SELECT count(*) FROM projections.workers AS w
+                            WHERE w.expires_at > now_at AND l.model = ANY (w.models)
+                        ))::numeric
+                    ) AS share
+                    FROM projections.generations AS l
+                    WHERE l.state = 'live' AND l.model = ANY (known)
+                ) AS g
+                JOIN projections.slots AS o ON o.generation = g.id AND o.owner = me
             ) AS s
-            JOIN projections.generations AS g ON g.id = s.generation AND g.state = 'live'
         ),
         'makings', (
             SELECT coalesce(json_agg(json_build_object('generation', g.id, 'model', g.model, 'epoch', g.epoch)), '[]')

@@ -1,9 +1,12 @@
 //! A log of orders, and the read model of them as one would fill it by hand.
 
 use chrono::{DateTime, Utc};
+use eventstore::{Append, CommandId, EventType, ExpectedVersion, Fingerprint, NewEvent, StreamId};
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uuid::Uuid;
+
+use crate::event;
 
 /// How many orders are placed between an order and its confirmation.
 const BETWEEN: i64 = 50;
@@ -40,6 +43,20 @@ pub(crate) async fn fill(pool: &PgPool, events: i64) -> anyhow::Result<()> {
         .await?;
     sqlx::query("ANALYZE eventstore.events").execute(pool).await?;
     Ok(())
+}
+
+/// The append of an order, as the domain writes it.
+pub(crate) fn placed(id: Uuid) -> anyhow::Result<Append> {
+    let stream = StreamId::new(format!("ordering.order-{id}"))?;
+    let payload = format!(
+        r#"{{"order_id":"{id}","lines":[{{"product_id":"{id}","sku":"SKU-1","name":"Product number 1","quantity":2,"unit_price":{{"amount":1250,"currency":"EUR"}}}}],"total":{{"amount":2500,"currency":"EUR"}},"placed_at":"2026-01-01T12:00:00Z"}}"#
+    );
+    let placed = EventType::new("ordering.order-placed", 1);
+    Ok(Append {
+        expectations: vec![(stream.clone(), ExpectedVersion::NO_STREAM)],
+        events: vec![NewEvent::new(stream, placed, payload)],
+        ..Append::new(CommandId::new(id), Fingerprint::of(b""), event::metadata(id))
+    })
 }
 
 #[derive(Deserialize)]

@@ -1,9 +1,9 @@
 //! The one private PostgreSQL that everybody is measured on.
 
 use eventstore::EventStore;
+use eventstore::answer::pool_options;
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::PgPoolOptions;
 use testkit::{Postgres, TestDatabase};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -33,7 +33,7 @@ impl Server {
 
 /// A pool as a product would have it.
 pub(crate) async fn pool(url: &str) -> anyhow::Result<PgPool> {
-    Ok(PgPoolOptions::new().max_connections(CONNECTIONS).connect(url).await?)
+    Ok(pool_options().max_connections(CONNECTIONS).connect(url).await?)
 }
 
 /// The store of the log at `url`.

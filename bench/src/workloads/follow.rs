@@ -131,9 +131,9 @@ impl World {
         let mut times = Vec::new();
         while begun.elapsed() < time {
             ticks.tick().await;
-            let (bus, product, freshness) = (self.bus.clone(), self.product, freshness.clone());
+            let (store, freshness) = (self.store.clone(), freshness.clone());
             running.spawn(async move {
-                let (_, position) = place(&bus, product).await?;
+                let position = store.append(crate::orders::placed(event::id())?).await?.position;
                 let acknowledged = Instant::now();
                 freshness.wait(&ORDERS, None, position, Duration::from_secs(10)).await?;
                 anyhow::Ok(acknowledged.elapsed())

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use eventstore::answer::within;
+use eventstore::answer::{pool_options, within};
 use secrecy::ExposeSecret;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::config::Database;
@@ -32,7 +32,7 @@ pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
     within(async { PgConnection::connect_with(&options).await?.close().await })
         .await
         .with_context(|| format!("cannot connect to PostgreSQL at {place}"))?;
-    PgPoolOptions::new()
+    pool_options()
         .max_connections(database.max_connections)
         .acquire_timeout(Duration::from_millis(database.acquire_timeout_ms))
         .connect_with(options)

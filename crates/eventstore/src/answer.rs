@@ -8,10 +8,14 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use sqlx::{PgPool, Postgres, SqlSafeStr, Transaction};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection as _, PgPool, Postgres, SqlSafeStr, Transaction};
 
 /// Longer than any answer takes that is still to come.
 pub const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long a connection rests before it is asked whether it is still there.
+pub const RESTED: Duration = Duration::from_secs(10);
 
 /// Does `work`, which asks the database, for at most [`ANSWER`].
 ///
@@ -44,6 +48,20 @@ pub async fn begin(
     let (pool, statement) = (pool.clone(), statement.into_sql_str());
     let begun = tokio::spawn(async move { pool.begin_with(statement).await });
     begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+/// Options of a pool that asks a connection whether it is still there only if it has rested for
+/// [`RESTED`]: otherwise each use would cost a round trip more.
+#[must_use]
+pub fn pool_options() -> PgPoolOptions {
+    PgPoolOptions::new().test_before_acquire(false).before_acquire(|connection, meta| {
+        Box::pin(async move {
+            if meta.idle_for >= RESTED {
+                connection.ping().await?;
+            }
+            Ok(true)
+        })
+    })
 }
 
 /// Nobody answers.
