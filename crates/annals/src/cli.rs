@@ -196,6 +196,9 @@ pub enum Projections {
     Show {
         /// Its name, for example `orders`
         name: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Makes one anew from the log, beside the live one, compares them, and switches to it
     ///

@@ -38,6 +38,8 @@ pub struct Generation {
     pub created_at: DateTime<Utc>,
     /// When it was last made live.
     pub live_at: Option<DateTime<Utc>>,
+    /// Whether it is only made to be compared with the live one.
+    pub is_to_verify: bool,
     /// Whether its making rests.
     pub paused: bool,
     /// Everything up to here has taken effect in all of its slots.
@@ -97,7 +99,7 @@ pub(crate) async fn of_in(
 ) -> Result<Vec<Generation>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        SELECT g.id, g.model, g.state, g.created_at, g.live_at, g.paused,
+        SELECT g.id, g.model, g.state, g.purpose, g.created_at, g.live_at, g.paused,
                (SELECT min(s.position) FROM projections.slots AS s WHERE s.generation = g.id) AS position
         FROM projections.generations AS g
         WHERE g.model = $1
@@ -111,6 +113,7 @@ pub(crate) async fn of_in(
         id: row.id,
         model: row.model,
         state: State::parse(&row.state),
+        is_to_verify: row.purpose == "verify",
         created_at: row.created_at,
         live_at: row.live_at,
         paused: row.paused,

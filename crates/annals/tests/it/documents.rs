@@ -189,7 +189,7 @@ async fn the_tour_works_as_written() {
         "idempotency-key-reused",
         "/lines/0/quantity",
         "annals.ordering.order-confirmed.v1",
-        "rebuilt orders",
+        "orders is made anew",
         "\"ready\":true",
         "annals_log_position",
     ] {

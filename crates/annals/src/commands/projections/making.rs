@@ -73,15 +73,19 @@ pub(super) async fn verify(
     let (stop, worker) = (stop_token()?, projector::worker());
     let engine = Running::start(store, worker.clone());
     let request = Request { projection, worker: &worker, by: "verify" };
-    let mut bar = Bar::new(projection);
+    let (mut bar, mut made) = (Bar::new(projection), None);
     let compared_with = verifying::verify(store.pool(), request, pace.into(), |progress| {
+        made = Some(progress.generation);
         bar.draw(progress);
     });
     let comparison = tokio::select! {
         comparison = compared_with => comparison,
         () = stop.cancelled() => {
             engine.stop().await;
-            rebuild::cancel(store.pool(), projection, "verify").await?;
+            bar.end();
+            if let Some(id) = made {
+                rebuild::drop_verified(store.pool(), projection, id).await?;
+            }
             bail!("stopped: nothing is proved");
         }
     };
