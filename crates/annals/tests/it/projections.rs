@@ -165,7 +165,7 @@ async fn a_read_model_is_made_anew_while_it_serves() {
     let shop = Shop::open(&site, "projections-rebuild").await;
     let order = shop.order("order 1").await;
     shop.order("order 2").await;
-    let before = site.caught_up("orders").await["live"]["generation"].as_i64().unwrap();
+    let before = site.caught_up("orders").await["live"]["generation"].clone();
 
     let rebuilt = site.run(&["projections", "rebuild", "orders", "--by", "ada"]);
     assert!(rebuilt.err.contains("orders ") && rebuilt.err.contains(" %"), "progress: {rebuilt:?}");
@@ -175,11 +175,13 @@ async fn a_read_model_is_made_anew_while_it_serves() {
     let digest = rebuilt.split("digest ").nth(1).unwrap().lines().next().unwrap();
     assert!(digest.len() == 16 && u64::from_str_radix(digest, 16).is_ok(), "{rebuilt}");
     assert!(rebuilt.contains("orders is made anew up to position "), "{rebuilt}");
-    assert!(rebuilt.contains(&format!(", and live as generation {}", before + 1)), "{rebuilt}");
+    let after = site.overview("orders")["live"]["generation"].clone();
+    assert_ne!(after, before);
+    assert!(rebuilt.contains(&format!(", and live as generation {after}")), "{rebuilt}");
     shop.order("order 3").await;
     let shown = site.run(&["projections", "show", "orders"]).ok();
     assert!(shown.contains(&format!("generation {before}: retired, ")), "{shown}");
-    assert!(shown.contains(&format!("generation {}: live, ", before + 1)), "{shown}");
+    assert!(shown.contains(&format!("generation {after}: live, ")), "{shown}");
     assert!(shown.contains("equal at position "), "how the last one differed: {shown}");
     assert_eq!(
         site.interventions().await,

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde_json::Value;
 use testkit::eventually;
 use tokio::task::JoinSet;
 
@@ -17,21 +16,23 @@ const CLIENTS: usize = 3;
 const READ_MODELS: [&str; 2] = ["orders", "products"];
 
 /// How many slots of all read models `process` keeps.
-fn kept_by(site: &Site, process: &Process) -> i64 {
-    let name = format!("process {}", process.id());
-    let keepers = READ_MODELS.into_iter().flat_map(|read_model| {
-        let overview = site.overview(read_model);
-        overview["live"]["keepers"].as_array().unwrap().clone()
-    });
-    let is_its = |keeper: &Value| keeper["worker"].as_str().unwrap().ends_with(&name);
-    keepers.filter(is_its).map(|keeper| keeper["slots"].as_i64().unwrap()).sum()
+async fn kept_by(site: &Site, process: &Process) -> i64 {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM projections.generations AS g JOIN projections.slots AS s ON s.generation = g.id
+         JOIN projections.workers AS w ON w.id = s.owner AND w.expires_at > clock_timestamp()
+         WHERE g.state = 'live' AND w.name LIKE '%process ' || $1",
+    )
+    .bind(process.id().to_string())
+    .fetch_one(&site.database.pool())
+    .await
+    .unwrap()
 }
 
 /// Waits until `process` keeps `slots`; answers with how long that took.
 async fn keeps(site: &Site, process: &Process, slots: impl Fn(i64) -> bool) -> Duration {
     let begun = Instant::now();
     eventually(LIMIT, "the slots to be kept", async || {
-        let kept = kept_by(site, process);
+        let kept = kept_by(site, process).await;
         if slots(kept) { Ok(()) } else { Err(kept) }
     })
     .await;
@@ -46,15 +47,15 @@ async fn goes_on(site: &Site) -> Duration {
         .await
         .unwrap();
     eventually(LIMIT, "read models to go on", async || {
-        let behind: Vec<_> = READ_MODELS
-            .into_iter()
-            .map(|name| site.overview(name))
-            .filter(|one| {
-                let live = &one["live"];
-                live["behind_events"] != 0 && live["position"].as_i64().unwrap() < head
-            })
-            .collect();
-        if behind.is_empty() { Ok(()) } else { Err(behind) }
+        let behind: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM projections.generations AS g JOIN projections.slots AS s ON s.generation = g.id
+             WHERE g.state = 'live' AND s.position < $1",
+        )
+        .bind(head)
+        .fetch_one(&site.database.pool())
+        .await
+        .unwrap();
+        if behind == 0 { Ok(()) } else { Err(behind) }
     })
     .await;
     begun.elapsed()
