@@ -265,6 +265,7 @@ pub enum Projections {
     },
     /// Has the parked events of a key take effect now, in order
     #[command(group(clap::ArgGroup::new("which").required(true).args(["key", "all"])))]
+    #[command(override_usage = "annals projections retry [OPTIONS] <NAME> <KEY|--all>")]
     Retry {
         /// Its name
         name: String,

@@ -311,6 +311,10 @@ async fn go_on_with(
     )
     .execute(&mut *transaction)
     .await?;
+    // What was paused when it was replaced would take nothing in, and could not be brought to the end.
+    sqlx::query!("UPDATE projections.slots SET paused = false WHERE generation = $1", kept.id)
+        .execute(&mut *transaction)
+        .await?;
     record(&mut transaction, by, action, &model).await?;
     transaction.commit().await?;
     Ok(kept.id)

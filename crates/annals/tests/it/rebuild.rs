@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use eventstore::{
+    Append, CommandId, EventStore, EventType, ExpectedVersion, Fingerprint, Metadata, NewEvent,
+    StreamId,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
 use testkit::eventually;
+use uuid::Uuid;
 
 use crate::projections::{LIMIT, Shop};
 use crate::support::{Process, Site};
@@ -140,6 +145,90 @@ async fn a_rebuild_outlives_who_began_it() {
     );
 }
 
+/// Appends so many copies of the first order, each placed under an id of its own; nobody is told.
+async fn append_copies(site: &Site, count: u128) {
+    let pool = site.database.pool();
+    let first =
+        "SELECT payload::text FROM eventstore.events WHERE type = 'ordering.order-placed' LIMIT 1";
+    let payload: String = sqlx::query_scalar(first).fetch_one(&pool).await.unwrap();
+    let order =
+        serde_json::from_str::<Value>(&payload).unwrap()["order_id"].as_str().unwrap().to_owned();
+    let store = EventStore::open(pool).await.unwrap();
+    let ids: Vec<_> = (1..=count).map(|number| Uuid::from_u128(number << 64)).collect();
+    for ids in ids.chunks(500) {
+        let stream = |id: &Uuid| StreamId::new(format!("ordering.order-{id}")).unwrap();
+        let copy = |id: &Uuid| {
+            let payload = payload.replace(&order, &id.to_string());
+            NewEvent::new(stream(id), EventType::new("ordering.order-placed", 1), payload)
+        };
+        let metadata = Metadata {
+            actor: "test".to_owned(),
+            correlation_id: ids[0],
+            causation_id: None,
+            trace: None,
+        };
+        let append = Append {
+            expectations: ids.iter().map(|id| (stream(id), ExpectedVersion::NO_STREAM)).collect(),
+            events: ids.iter().map(copy).collect(),
+            ..Append::new(CommandId::new(ids[0]), Fingerprint::of(b""), metadata)
+        };
+        store.append(append).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_is_killed_in_the_middle_is_taken_up_where_it_was() {
+    let site = Site::new().await;
+    let shop = Shop::open(&site, "rebuild-middle").await;
+    shop.order("order 1").await;
+    append_copies(&site, 10_000).await;
+    let before = site.caught_up("orders").await["live"]["generation"].clone();
+
+    // What fills the new one gets as far as its second page, and waits there for this lock.
+    let pool = site.database.pool();
+    let mut middle = pool.acquire().await.unwrap();
+    sqlx::raw_sql(
+        "SELECT pg_advisory_lock(7);
+         CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NEW; END $$;
+         CREATE TRIGGER wait BEFORE UPDATE OF position ON projections.slots FOR EACH ROW
+         WHEN (OLD.position > 0 AND NEW.position > OLD.position AND NEW.owner IS NOT NULL)
+         EXECUTE FUNCTION wait()",
+    )
+    .execute(&mut *middle)
+    .await
+    .unwrap();
+    let rebuild = site.start("rebuild-killed", &["projections", "rebuild", "orders"]);
+    let position = eventually(LIMIT, "the rebuild to be in the middle", async || {
+        let overview = site.overview("orders");
+        match overview["making"]["position"].as_i64() {
+            Some(position) if position > 0 => Ok(position),
+            _ => Err(overview),
+        }
+    })
+    .await;
+    let list = site.list();
+    assert!(list.contains(" in the making, 3") || list.contains(" in the making, 4"), "{list}");
+    rebuild.kill9();
+    eventually(LIMIT, "nobody or somebody else to work on it", async || {
+        let epoch: i64 = sqlx::query_scalar(
+            "SELECT epoch FROM projections.generations WHERE state = 'building'",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        if epoch > 1 { Ok(()) } else { Err(epoch) }
+    })
+    .await;
+    assert_eq!(site.overview("orders")["making"]["position"], position, "it does not begin anew");
+    sqlx::raw_sql("SELECT pg_advisory_unlock(7)").execute(&mut *middle).await.unwrap();
+    site.is_live_anew(&before).await;
+    let verified = site.run(&["projections", "verify", "orders", "--full-speed"]).ok();
+    assert!(verified.contains("  orders: 10001 rows, equal at position "), "{verified}");
+    let retired = site.overview("orders")["retired"].clone();
+    assert_eq!(retired, before, "what it replaced is kept");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_made_waits_and_what_was_replaced_can_come_back() {
     let site = Site::new().await;
@@ -176,13 +265,20 @@ async fn what_was_made_waits_and_what_was_replaced_can_come_back() {
     assert_eq!(shop.client.all("/v1/orders").await.len(), 2);
 
     shop.order("order 3").await;
+    // What is paused when it is replaced is not when it comes back.
+    site.run(&["projections", "pause", "orders"]).ok();
+    shop.client.place_order("order 4", &[(shop.product.clone(), 1)]).await;
     let back = at("switch-back").ok();
+    assert!(back.contains("orders is brought up to position "), "{back}");
     assert!(back.contains(&format!("and live as generation {first}")), "{back}");
-    let orders = shop.client.all("/v1/orders").await;
-    assert!(orders.len() == 3 && orders.iter().all(|order| order["status"] == "confirmed"));
+    assert_eq!(shop.client.all("/v1/orders").await.len(), 4);
+    let again = at("switch-back").ok();
+    assert!(again.contains(&format!("and live as generation {second}")), "{again}");
+    shop.order("order 5").await;
+    at("switch-back").ok();
     let overview = site.overview("orders");
     assert_eq!((&overview["live"]["generation"], &overview["retired"]), (&first, &second));
-    shop.order("order 4").await;
+    shop.order("order 6").await;
     assert_eq!(at("verify").code, 0);
 
     assert!(at("discard").ok().contains("what the last switch of orders replaced is dropped"));
@@ -190,7 +286,10 @@ async fn what_was_made_waits_and_what_was_replaced_can_come_back() {
     assert!(at("switch-back").refused().contains("nothing is kept"));
     let actions: Vec<_> =
         site.interventions().await.into_iter().map(|(_, action, _)| action).collect();
-    assert_eq!(actions, ["rebuild", "switch", "switch-back", "discard"]);
+    assert_eq!(
+        actions,
+        ["rebuild", "switch", "pause", "switch-back", "switch-back", "switch-back", "discard"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

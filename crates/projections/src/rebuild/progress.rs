@@ -52,7 +52,9 @@ impl Progress {
             Some(goal) if goal > Position::START => {
                 (self.position.get() as f64 / goal.get() as f64).min(1.0)
             }
-            _ => 0.0,
+            // An empty log is taken in at once.
+            Some(_) => 1.0,
+            None => 0.0,
         }
     }
 }
