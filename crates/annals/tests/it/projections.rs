@@ -118,8 +118,8 @@ async fn an_operator_sees_how_read_models_are() {
 
     let metrics = shop.client.text("/metrics").await;
     for metric in ["lag_events", "lag_seconds", "parked_keys", "differs"] {
-        let line = format!("annals_projection_{metric}{{projection=\"orders\"}} 0\n");
-        assert!(metrics.contains(&line), "{line}: {metrics}");
+        let gauge = format!("annals_projection_{metric}{{projection=\"orders\"}} 0\n");
+        assert!(metrics.contains(&gauge), "{gauge}: {metrics}");
     }
     let position =
         format!("annals_projection_position{{projection=\"orders\"}} {}\n", live["position"]);
