@@ -71,7 +71,9 @@ impl Process {
         let serves_api = roles.contains(&Role::Api);
         let mut parts = Parts::new(self.store.clone(), serves_api);
         if serves_api {
-            projections::ALL.iter().for_each(|projection| parts.read_model(projection));
+            for projection in projections::ALL {
+                parts.read_model(projection);
+            }
         }
         let mut tasks = JoinSet::new();
         let wakeup = Wakeup::listen(self.store.pool().clone());

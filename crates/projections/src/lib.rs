@@ -43,7 +43,7 @@ pub use source::{Decode, Source};
 /// The code in docs/read-models.md compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/read-models.md")]
-struct Document;
+struct AddingOne;
 
 /// Every read model there is.
 pub const ALL: &[&Projection] = &[&orders::ORDERS, &products::PRODUCTS];
