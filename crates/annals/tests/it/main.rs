@@ -13,6 +13,7 @@ mod dev;
 mod documents;
 mod flow;
 mod parked_keys;
+mod permissions;
 mod personal;
 mod projections;
 mod projector_drill;

@@ -338,3 +338,35 @@ async fn a_verify_that_is_cut_off_leaves_nothing_or_says_what_it_left() {
     assert_eq!(site.overview("orders")["making"], Value::Null);
     assert!(site.interventions().await.is_empty(), "looking is no intervention");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_filled_can_be_given_up() {
+    let site = Site::new().await;
+    let shop = Shop::open(&site, "rebuild-given-up").await;
+    shop.order("order 1").await;
+    append_copies(&site, 10_000).await;
+    site.caught_up("orders").await;
+    let pool = site.database.pool();
+    for round in 0..6 {
+        let rebuild =
+            ["projections", "rebuild", "orders", "--full-speed", "--hold", "--lanes", "4"];
+        let mut rebuild = site.start(&format!("given-up-{round}"), &rebuild);
+        eventually(LIMIT, "the rebuild to be in the middle", async || {
+            let moved: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM projections.slots AS s JOIN projections.generations AS g ON g.id = s.generation
+                 WHERE g.state IN ('building', 'built') AND s.position > 0",
+            )
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+            if moved > 0 { Ok(()) } else { Err(moved) }
+        })
+        .await;
+        site.run(&["projections", "cancel", "orders"]).ok();
+        let status = rebuild.ended(Duration::from_secs(30)).await;
+        let told = rebuild.output();
+        let is_given_up = told.contains("somebody has given the making of orders up");
+        assert!(is_given_up || status.success(), "it was made already, or given up: {told}");
+        assert_eq!(site.overview("orders")["making"], Value::Null);
+    }
+}

@@ -9,6 +9,8 @@ use super::{MIGRATOR, Process, annals, free_address};
 pub(crate) struct Site {
     pub(crate) database: TestDatabase,
     pub(crate) broker: TestBroker,
+    /// Who connects, and where.
+    pub(crate) url: String,
 }
 
 /// What a command answers, and what it ends with.
@@ -21,14 +23,19 @@ pub(crate) struct Answer {
 
 impl Site {
     pub(crate) async fn new() -> Self {
-        Self { database: TestDatabase::create(&MIGRATOR).await, broker: TestBroker::shared() }
+        Self::of(TestDatabase::create(&MIGRATOR).await)
+    }
+
+    pub(crate) fn of(database: TestDatabase) -> Self {
+        let url = database.url().to_owned();
+        Self { database, broker: TestBroker::shared(), url }
     }
 
     /// The binary, told where everything is.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = annals(arguments);
         command
-            .env("DATABASE_URL", self.database.url())
+            .env("DATABASE_URL", &self.url)
             .env("NATS_URL", &self.broker.url)
             .env("ANNALS_NATS__NAMESPACE", &self.broker.namespace);
         command
