@@ -27,8 +27,10 @@ GRANT INSERT ON eventstore.subject_keys TO :"role";
 -- Read models are disposable, and belong to whoever makes them.
 SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), :'role') \gexec
 
--- Where the inbox and the migrator of Annals are; the event store can be used without them.
+-- Where the inbox, the read models and the migrator of Annals are; the event store can be used without
+-- them.
 SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
+       to_regclass('projections.slots') IS NOT NULL AS has_read_models,
        to_regclass('public._sqlx_migrations') IS NOT NULL AS has_migrator \gset
 \if :has_inbox
     GRANT USAGE ON SCHEMA relay TO :"role";
@@ -36,6 +38,15 @@ SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
     GRANT INSERT ON relay.inbox TO :"role";
     GRANT INSERT, UPDATE, DELETE ON relay.consumers, relay.progress, relay.interrupted, relay.dead_letters TO :"role";
     GRANT EXECUTE ON FUNCTION relay.prepare_inbox, relay.retire_inbox TO :"role";
+\endif
+\if :has_read_models
+    GRANT USAGE ON SCHEMA projections TO :"role";
+    GRANT SELECT ON ALL TABLES IN SCHEMA projections TO :"role";
+    GRANT INSERT, UPDATE, DELETE ON projections.workers, projections.generations, projections.slots,
+        projections.parked_keys, projections.parked_events, projections.digests TO :"role";
+    -- What people did is added to and stays.
+    GRANT INSERT ON projections.interventions TO :"role";
+    GRANT EXECUTE ON FUNCTION projections.attend TO :"role";
 \endif
 \if :has_migrator
     GRANT SELECT ON public._sqlx_migrations TO :"role";

@@ -196,6 +196,9 @@ pub enum Projections {
     Show {
         /// Its name, for example `orders`
         name: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
     },
     /// Makes one anew from the log, beside the live one, compares them, and switches to it
     ///
@@ -262,6 +265,7 @@ pub enum Projections {
     },
     /// Has the parked events of a key take effect now, in order
     #[command(group(clap::ArgGroup::new("which").required(true).args(["key", "all"])))]
+    #[command(override_usage = "annals projections retry [OPTIONS] <NAME> <KEY|--all>")]
     Retry {
         /// Its name
         name: String,
@@ -315,7 +319,7 @@ pub struct Pace {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(i16).range(1..=8))]
     pub lanes: i16,
     /// How many times slower others may become by it
-    #[arg(long, value_name = "TIMES", default_value_t = 2.5, conflicts_with = "full_speed")]
+    #[arg(long, value_name = "TIMES", default_value_t = 2.5, conflicts_with = "full_speed", value_parser = slowdown)]
     pub slowdown: f32,
     /// As fast as it can be, whatever others feel
     #[arg(long)]
@@ -480,6 +484,11 @@ pub struct Replay {
 fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
     let time = DateTime::parse_from_rfc3339(text);
     time.map(|time| time.to_utc()).map_err(|_| "must have the form 2026-01-01T00:00:00Z")
+}
+
+fn slowdown(text: &str) -> Result<f32, &'static str> {
+    let times = text.parse().ok().filter(|times: &f32| times.is_finite() && *times > 1.0);
+    times.ok_or("must be a number above 1, for example 2.5")
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

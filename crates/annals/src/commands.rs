@@ -27,7 +27,7 @@ use crate::{database, logging};
 /// One sentence that says what is wrong.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let config = load(&cli.settings)?;
-    logging::start(&config.log)?;
+    logging::start(&config.log, matches!(cli.command, Command::Projections(_)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let done = match cli.command {

@@ -2,11 +2,12 @@
 
 mod projections;
 mod proof;
+mod read_models;
 
 use std::sync::Arc;
 
 use self::projections::ProjectionMetrics;
-use ::projections::Status;
+use ::projections::{Projection, Status};
 use adapters::SystemClock;
 use api::ops::{Check, Ops, Probe};
 use application::ports::Clock as _;
@@ -21,8 +22,9 @@ use tokio::sync::watch;
 pub struct Parts {
     store: EventStore,
     checks: Vec<Check>,
-    /// Whether more than the database is vital. Not where the API is served: commands and queries
-    /// do not wait for the broker, so the process stays ready and shows the trouble.
+    /// Whether more than the database and what is queried is vital. Not where the API is served:
+    /// commands and queries do not wait for the broker, so the process stays ready and shows the
+    /// trouble.
     all_vital: bool,
     proof: Option<watch::Receiver<Proof>>,
 }
@@ -44,6 +46,17 @@ impl Parts {
         });
         let checks = vec![Check { name: "postgresql".to_owned(), vital: true, probe }];
         Self { store, checks, all_vital: !serves_api, proof: None }
+    }
+
+    /// Adds a read model that this process answers queries from, whoever keeps it.
+    pub fn read_model(&mut self, projection: &'static Projection) {
+        let store = self.store.clone();
+        let probe: Probe = Arc::new(move || {
+            let store = store.clone();
+            Box::pin(async move { read_models::is_live(&store, projection).await })
+        });
+        let name = format!("read-model:{}", projection.name);
+        self.checks.push(Check { name, vital: true, probe });
     }
 
     /// Adds a projection that this process keeps.

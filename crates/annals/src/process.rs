@@ -70,6 +70,11 @@ impl Process {
         let roles = self.config.roles.clone();
         let serves_api = roles.contains(&Role::Api);
         let mut parts = Parts::new(self.store.clone(), serves_api);
+        if serves_api {
+            for projection in projections::ALL {
+                parts.read_model(projection);
+            }
+        }
         let mut tasks = JoinSet::new();
         let wakeup = Wakeup::listen(self.store.pool().clone());
         let mut reached = Reached::default();

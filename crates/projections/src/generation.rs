@@ -38,6 +38,8 @@ pub struct Generation {
     pub created_at: DateTime<Utc>,
     /// When it was last made live.
     pub live_at: Option<DateTime<Utc>>,
+    /// Whether it is only made to be compared with the live one.
+    pub is_to_verify: bool,
     /// Whether its making rests.
     pub paused: bool,
     /// Everything up to here has taken effect in all of its slots.
@@ -97,7 +99,7 @@ pub(crate) async fn of_in(
 ) -> Result<Vec<Generation>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        SELECT g.id, g.model, g.state, g.created_at, g.live_at, g.paused,
+        SELECT g.id, g.model, g.state, g.purpose, g.created_at, g.live_at, g.paused,
                (SELECT min(s.position) FROM projections.slots AS s WHERE s.generation = g.id) AS position
         FROM projections.generations AS g
         WHERE g.model = $1
@@ -111,6 +113,7 @@ pub(crate) async fn of_in(
         id: row.id,
         model: row.model,
         state: State::parse(&row.state),
+        is_to_verify: row.purpose == "verify",
         created_at: row.created_at,
         live_at: row.live_at,
         paused: row.paused,
@@ -211,10 +214,38 @@ pub(crate) async fn drop(
     model: &str,
     id: i64,
 ) -> Result<(), sqlx::Error> {
-    let schema = format!("DROP SCHEMA IF EXISTS {} CASCADE", schema_of(model, id));
-    sqlx::raw_sql(AssertSqlSafe(schema)).execute(&mut *connection).await?;
+    // In the order of those who fill it, who move slots before they touch tables: so this waits for
+    // the batches in hand, and what comes later finds no slots.
+    sqlx::query!(
+        "SELECT slot FROM projections.slots WHERE generation = $1 ORDER BY slot FOR UPDATE",
+        id
+    )
+    .fetch_all(&mut *connection)
+    .await?;
     sqlx::query!("DELETE FROM projections.generations WHERE id = $1 AND state <> 'live'", id)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    let schema = schema_of(model, id);
+    lock_tables(&mut *connection, &schema).await?;
+    let schema = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
+    sqlx::raw_sql(AssertSqlSafe(schema)).execute(connection).await?;
+    Ok(())
+}
+
+/// Waits for whoever reads the tables of `schema`, in the order in which they are compared: dropped in
+/// an order of its own, each could have what the other waits for.
+async fn lock_tables(connection: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
+    let tables: Option<String> = sqlx::query_scalar(
+        "SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.relname)
+         FROM pg_class AS c
+         WHERE c.relnamespace = to_regnamespace($1) AND c.relkind = 'r'",
+    )
+    .bind(schema)
+    .fetch_one(&mut *connection)
+    .await?;
+    if let Some(tables) = tables {
+        let locked = format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE");
+        sqlx::raw_sql(AssertSqlSafe(locked)).execute(connection).await?;
+    }
     Ok(())
 }

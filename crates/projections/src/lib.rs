@@ -40,5 +40,10 @@ pub use projection::{Applied, Entry, HandlerError, Projection, id_of_stream};
 pub use slots::{SLOTS, slot_of};
 pub use source::{Decode, Source};
 
+/// The code in docs/read-models.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/read-models.md")]
+struct AddingOne;
+
 /// Every read model there is.
 pub const ALL: &[&Projection] = &[&orders::ORDERS, &products::PRODUCTS];

@@ -64,6 +64,8 @@ pub struct Making {
     pub generation: i64,
     /// `building` or `built`.
     pub state: String,
+    /// Whether it is only made to be compared with the live one.
+    pub is_to_verify: bool,
     /// Whether it rests.
     pub paused: bool,
     /// Whether anybody works on it.
@@ -178,6 +180,7 @@ async fn making(pool: &PgPool, generation: &Generation) -> Result<Option<Making>
         left_seconds: progress.left().as_ref().map(Duration::as_secs_f64),
         generation: progress.generation,
         state: progress.state,
+        is_to_verify: progress.is_to_verify,
         paused: progress.paused,
         conducted: progress.conducted,
         position: progress.position,

@@ -46,13 +46,16 @@ impl Default for Options {
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// One at a time.
-    #[error("{0} is in the making already: see `annals projections show`")]
+    #[error(
+        "{0} is in the making already: `annals projections list` shows how far, \
+         `annals projections cancel` gives that up"
+    )]
     UnderWay(String),
     /// There is nothing to pause, resume or cancel.
     #[error("{0} is not in the making")]
     NotUnderWay(String),
     /// There is no generation that could be made live.
-    #[error("no {state} generation of {model} is kept")]
+    #[error("{}", none_kept(model, state))]
     NoneKept {
         /// Of what.
         model: String,
@@ -62,6 +65,16 @@ pub enum RebuildError {
     /// The database did not answer, or refused.
     #[error("change the generations of a read model")]
     Database(#[from] sqlx::Error),
+}
+
+fn none_kept(model: &str, state: &str) -> String {
+    if state == State::Retired.as_str() {
+        format!("nothing is kept that {model} could go back to, or that could be dropped")
+    } else {
+        format!(
+            "nothing that was made of {model} waits: `annals projections rebuild --hold` makes it"
+        )
+    }
 }
 
 /// What is begun, and by whom.
@@ -102,7 +115,10 @@ pub(crate) async fn begin_to_verify(
 }
 
 /// Drops what was made to be compared.
-pub(crate) async fn drop_verified(
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn drop_verified(
     pool: &PgPool,
     projection: &Projection,
     id: i64,
@@ -273,7 +289,8 @@ async fn go_on_with(
     drop_abandoned(&mut transaction, &model).await?;
     let known = generation::of_in(&mut transaction, &model).await?;
     let is_other = |known: &&Generation| {
-        matches!(known.state, State::Building | State::Built) && known.state != state
+        matches!(known.state, State::Building | State::Built)
+            && (known.state != state || known.is_to_verify)
     };
     if known.iter().any(|known| is_other(&known)) {
         return Err(RebuildError::UnderWay(model));
@@ -294,6 +311,10 @@ async fn go_on_with(
     )
     .execute(&mut *transaction)
     .await?;
+    // What was paused when it was replaced would take nothing in, and could not be brought to the end.
+    sqlx::query!("UPDATE projections.slots SET paused = false WHERE generation = $1", kept.id)
+        .execute(&mut *transaction)
+        .await?;
     record(&mut transaction, by, action, &model).await?;
     transaction.commit().await?;
     Ok(kept.id)

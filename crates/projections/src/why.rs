@@ -41,10 +41,11 @@ pub async fn why(store: &EventStore, projection: &Projection) -> Result<Vec<Find
                 for parked in parked_keys(pool, projection).await? {
                     findings.push(Finding::new(
                         format!(
-                            "the key {} is parked since {} with {} events from position {} on: {}",
+                            "the key {} is parked since {} with {} event{} from position {} on: {}",
                             parked.key,
-                            parked.parked_at.format("%Y-%m-%d %H:%M:%S"),
+                            parked.parked_at.format("%Y-%m-%d %H:%M:%SZ"),
                             parked.events,
+                            if parked.events == 1 { "" } else { "s" },
                             parked.position,
                             parked.error
                         ),
@@ -120,6 +121,18 @@ fn of_making(name: &str, making: &Making) -> Option<Finding> {
                 "mend the cause: it is tried again all the time; or `annals projections cancel {name}`"
             ),
         ));
+    }
+    if making.is_to_verify {
+        // Others do not take it up: whoever begins something else drops it.
+        let is_abandoned = !making.conducted;
+        return is_abandoned.then(|| {
+            Finding::new(
+                format!("generation {generation} was made for a `verify` that was cut off"),
+                format!(
+                    "it takes room and does no harm: `annals projections cancel {name}` drops it"
+                ),
+            )
+        });
     }
     match (making.state.as_str(), making.paused, making.conducted) {
         ("built", _, _) => Some(Finding::new(

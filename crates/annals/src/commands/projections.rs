@@ -23,7 +23,7 @@ pub(super) async fn run(config: &Config, command: cli::Projections) -> anyhow::R
     let pool = store.pool();
     match command {
         P::List { json } => show::list(&overview(&store, projections::ALL).await?, json)?,
-        P::Show { name } => show::show(&store, find(&name)?).await?,
+        P::Show { name, json } => show::show(&store, find(&name)?, json).await?,
         P::Rebuild { name, pace, hold, by } => {
             return making::rebuild(&store, find(&name)?, &pace, hold, &by).await;
         }
@@ -123,13 +123,23 @@ async fn retry(
 fn said(key: &str, redriven: &Redriven) -> anyhow::Result<ExitCode> {
     match redriven {
         Redriven::Free(events) => {
-            answer(&format!("{key}: {events} events took effect, it is not parked any more"))?;
+            let events = count(*events, "event");
+            answer(&format!("{key}: {events} took effect, it is not parked any more"))?;
             Ok(ExitCode::SUCCESS)
         }
         Redriven::Stuck { events, error } => {
-            answer(&format!("{key}: {events} events took effect, the next one not: {error}"))?;
+            let events = count(*events, "event");
+            answer(&format!("{key}: {events} took effect, the next one not: {error}"))?;
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// So many of something, as people say it.
+fn count(number: impl Into<i128>, what: &str) -> String {
+    match number.into() {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
     }
 }
 

@@ -111,6 +111,46 @@ fn every_setting_is_documented() {
 }
 
 #[test]
+fn every_metric_is_documented() {
+    let text = read("docs/operations.md");
+    let mut named = 0;
+    for file in [
+        "crates/annals/src/ops.rs",
+        "crates/annals/src/ops/projections.rs",
+        "crates/annals/src/ops/proof.rs",
+        "crates/api/src/metrics.rs",
+    ] {
+        let code = read(file);
+        for name in code.split('"').skip(1).step_by(2).filter(|text| text.starts_with("annals_")) {
+            assert!(text.contains(&format!("| `{name}` |")), "docs/operations.md lacks {name}");
+            named += 1;
+        }
+    }
+    assert!(named > 15, "names are read as they are written: {named}");
+}
+
+/// Code that begins with the name of a file is a piece of it; other Rust compiles as a test of the
+/// crate.
+#[test]
+fn what_the_documents_quote_is_in_the_code() {
+    let mut quoted = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for block in text.split("\n```").skip(1).step_by(2) {
+            let code = block.split_once('\n').map_or("", |(_, code)| code);
+            let (first, piece) = code.split_once('\n').unwrap_or((code, ""));
+            let file = first.trim_start_matches("// ").trim_start_matches("-- ");
+            if file == first || !file.starts_with("crates/") {
+                continue;
+            }
+            assert!(read(file).contains(piece), "{} quotes {file}", document.display());
+            quoted += 1;
+        }
+    }
+    assert!(quoted > 4, "quotes are read as they are written: {quoted}");
+}
+
+#[test]
 fn every_public_message_is_documented() {
     let text = read("docs/messages.md");
     let sections: Vec<_> = text.split("\n### ").skip(1).collect();
@@ -189,7 +229,7 @@ async fn the_tour_works_as_written() {
         "idempotency-key-reused",
         "/lines/0/quantity",
         "annals.ordering.order-confirmed.v1",
-        "rebuilt orders",
+        "orders is made anew",
         "\"ready\":true",
         "annals_log_position",
     ] {

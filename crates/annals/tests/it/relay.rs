@@ -1,42 +1,21 @@
 //! The operator's side of the relay: what is typed, what it answers, what it ends with.
 
-use std::process::Output;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream::Stream};
 use serde_json::json;
-use testkit::{TestBroker, TestDatabase, eventually};
+use testkit::eventually;
 
-use crate::support::{Client, MIGRATOR, Process, annals, free_address};
+use crate::support::{Answer, Client, Process, Site, free_address};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-struct Site {
-    database: TestDatabase,
-    broker: TestBroker,
-}
-
 impl Site {
-    async fn new() -> Self {
-        Self { database: TestDatabase::create(&MIGRATOR).await, broker: TestBroker::shared() }
-    }
-
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = annals(arguments);
-        command
-            .env("DATABASE_URL", self.database.url())
-            .env("NATS_URL", &self.broker.url)
-            .env("ANNALS_NATS__NAMESPACE", &self.broker.namespace);
-        command
-    }
-
     /// What `annals relay` answers, and what it ends with.
     fn relay(&self, arguments: &[&str]) -> (i32, String) {
         let arguments = [&["relay"], arguments].concat();
-        let Output { status, stdout, stderr } =
-            tokio::task::block_in_place(|| self.command(&arguments).output().unwrap());
-        let text = [stdout, stderr].concat();
-        (status.code().unwrap(), String::from_utf8(text).unwrap())
+        let Answer { code, out, err } = self.run(&arguments);
+        (code, out + &err)
     }
 
     async fn stream(&self) -> Stream {

@@ -2,11 +2,13 @@
 
 mod client;
 mod process;
+mod site;
 mod subscriber;
 mod validator;
 
 pub(crate) use client::Client;
 pub(crate) use process::{Process, annals, dev, free_address, fresh_directory};
+pub(crate) use site::{Answer, Site};
 pub(crate) use subscriber::{Received, Subscriber};
 pub(crate) use validator::{Questions, contract};
 

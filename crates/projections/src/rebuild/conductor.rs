@@ -108,7 +108,8 @@ impl Conductor {
     async fn conduct(self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => self.give_up().await,
-            () = self.pulse_while_ours() => tracing::info!("{NotOurs}"),
+            // So it also ends when it has just become live.
+            () = self.pulse_while_ours() => tracing::debug!("{NotOurs}"),
             outcome = self.make_persistently() => if let Err(not_ours) = outcome {
                 tracing::info!("{not_ours}");
             },
@@ -174,7 +175,9 @@ impl Conductor {
     }
 
     /// Waits as long as it is paused.
-    async fn rest(&self) -> Result<(), NotOurs> {
+    async fn rest(&self) -> Result<(), SwitchError> {
+        // Asked anew, because what was heard last may be half a second old.
+        self.plan().await?;
         let mut control = self.filler.control.clone();
         control.wait_for(|control| !control.is_paused).await.map_err(|_| NotOurs)?;
         Ok(())

@@ -16,6 +16,8 @@ pub struct Progress {
     pub generation: i64,
     /// `building`, `built`, `live` or `retired`.
     pub state: String,
+    /// Whether it is only made to be compared with the live one.
+    pub is_to_verify: bool,
     /// Whether it rests.
     pub paused: bool,
     /// Whether anybody works on it.
@@ -50,7 +52,9 @@ impl Progress {
             Some(goal) if goal > Position::START => {
                 (self.position.get() as f64 / goal.get() as f64).min(1.0)
             }
-            _ => 0.0,
+            // An empty log is taken in at once.
+            Some(_) => 1.0,
+            None => 0.0,
         }
     }
 }
@@ -62,7 +66,7 @@ impl Progress {
 pub async fn progress(pool: &PgPool, id: i64) -> Result<Option<Progress>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
-        SELECT g.id, g.state, g.paused, g.goal, g.rate, g.trouble,
+        SELECT g.id, g.state, g.purpose, g.paused, g.goal, g.rate, g.trouble,
                g.comparison AS "comparison: Json<Comparison>",
                EXISTS (
                    SELECT 1 FROM projections.workers AS w
@@ -78,6 +82,7 @@ pub async fn progress(pool: &PgPool, id: i64) -> Result<Option<Progress>, sqlx::
     Ok(row.map(|row| Progress {
         generation: row.id,
         state: row.state,
+        is_to_verify: row.purpose == "verify",
         paused: row.paused,
         conducted: row.conducted,
         position: Position::new(row.position.unwrap_or_default()),

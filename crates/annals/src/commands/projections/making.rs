@@ -39,7 +39,7 @@ pub(super) async fn rebuild(
     let (stop, worker) = (stop_token()?, projector::worker());
     let request = Request { projection, worker: &worker, by };
     let id = rebuild::begin(store.pool(), request, Options { hold, ..pace.into() }).await?;
-    follow(store, projection, worker, id, &stop).await
+    follow(store, projection, worker, id, "made anew", &stop).await
 }
 
 pub(super) async fn switch(
@@ -50,7 +50,7 @@ pub(super) async fn switch(
     let (stop, worker) = (stop_token()?, projector::worker());
     let request = Request { projection, worker: &worker, by };
     let id = rebuild::release(store.pool(), request).await?;
-    follow(store, projection, worker, id, &stop).await
+    follow(store, projection, worker, id, "brought", &stop).await
 }
 
 pub(super) async fn switch_back(
@@ -61,7 +61,7 @@ pub(super) async fn switch_back(
     let (stop, worker) = (stop_token()?, projector::worker());
     let request = Request { projection, worker: &worker, by };
     let id = rebuild::switch_back(store.pool(), request).await?;
-    follow(store, projection, worker, id, &stop).await
+    follow(store, projection, worker, id, "brought", &stop).await
 }
 
 pub(super) async fn verify(
@@ -73,15 +73,19 @@ pub(super) async fn verify(
     let (stop, worker) = (stop_token()?, projector::worker());
     let engine = Running::start(store, worker.clone());
     let request = Request { projection, worker: &worker, by: "verify" };
-    let mut bar = Bar::new(projection);
+    let (mut bar, mut made) = (Bar::new(projection), None);
     let compared_with = verifying::verify(store.pool(), request, pace.into(), |progress| {
+        made = Some(progress.generation);
         bar.draw(progress);
     });
     let comparison = tokio::select! {
         comparison = compared_with => comparison,
         () = stop.cancelled() => {
             engine.stop().await;
-            rebuild::cancel(store.pool(), projection, "verify").await?;
+            bar.end();
+            if let Some(id) = made {
+                rebuild::drop_verified(store.pool(), projection, id).await?;
+            }
             bail!("stopped: nothing is proved");
         }
     };
@@ -122,11 +126,13 @@ impl Running {
 }
 
 /// Works on the generation `id` until it is live or made; what is not finished is left to others.
+/// `what` is done to it, for people.
 async fn follow(
     store: &EventStore,
     projection: &'static Projection,
     worker: Worker,
     id: i64,
+    what: &str,
     stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
@@ -138,10 +144,10 @@ async fn follow(
             engine.stop().await;
             bail!("somebody has given the making of {} up", projection.name);
         };
-        bar.draw(&progress);
         if progress.state != "building" {
             break progress;
         }
+        bar.draw(&progress);
         tokio::select! {
             () = stop.cancelled() => {
                 bar.end();
@@ -156,7 +162,7 @@ async fn follow(
             () = tokio::time::sleep(LOOK) => {}
         }
     };
-    bar.end();
+    bar.draw_last(&progress);
     engine.stop().await;
     let (name, seconds) = (projection.name, begun.elapsed().as_secs_f64());
     let position = progress.position;
@@ -165,10 +171,10 @@ async fn follow(
     }
     answer(&match progress.state.as_str() {
         "live" => format!(
-            "{name} is made anew up to position {position} in {seconds:.1} s, and live as generation {id}"
+            "{name} is {what} up to position {position} in {seconds:.1} s, and live as generation {id}"
         ),
         _ => format!(
-            "{name} is made anew up to position {position} in {seconds:.1} s; `annals projections switch {name}` makes it live"
+            "{name} is {what} up to position {position} in {seconds:.1} s; `annals projections switch {name}` makes it live"
         ),
     })?;
     Ok(ExitCode::SUCCESS)
@@ -189,10 +195,20 @@ impl Bar {
 
     fn draw(&mut self, progress: &Progress) {
         let pause = if self.is_terminal { LOOK } else { Duration::from_secs(5) };
-        if self.drawn.is_some_and(|drawn| drawn.elapsed() < pause) {
-            return;
+        if self.drawn.is_none_or(|drawn| drawn.elapsed() >= pause) {
+            self.drawn = Some(Instant::now());
+            self.print(progress);
         }
+    }
+
+    /// Draws where it ended.
+    fn draw_last(&mut self, progress: &Progress) {
         self.drawn = Some(Instant::now());
+        self.print(progress);
+        self.end();
+    }
+
+    fn print(&self, progress: &Progress) {
         let line = line(self.name, progress);
         let mut out = std::io::stderr().lock();
         let _ =

@@ -1,11 +1,16 @@
 //! How read models are doing, for people and programs.
 
+use chrono::{DateTime, Utc};
 use eventstore::EventStore;
 use projections::comparison::Comparison;
+use projections::generation::Generation;
+use projections::operations::ParkedKey;
 use projections::overview::{Making, Overview, overview};
 use projections::{Projection, generation, operations, rebuild};
+use serde_json::json;
 
 use super::super::answer;
+use super::count;
 
 pub(super) fn list(all: &[Overview], json: bool) -> anyhow::Result<()> {
     if json {
@@ -47,6 +52,8 @@ fn line(one: &Overview) -> String {
 
 fn made(making: &Making) -> String {
     let state = match (making.state.as_str(), making.paused, making.conducted) {
+        _ if making.is_to_verify && making.conducted => "made to be compared by `verify`",
+        _ if making.is_to_verify => "left behind by a `verify` that was cut off",
         ("built", _, _) => "made, waits for `switch`",
         (_, true, _) => "in the making, paused",
         (_, false, true) => "in the making",
@@ -63,29 +70,82 @@ fn made(making: &Making) -> String {
     )
 }
 
-pub(super) async fn show(store: &EventStore, projection: &Projection) -> anyhow::Result<()> {
+pub(super) async fn show(
+    store: &EventStore,
+    projection: &Projection,
+    json: bool,
+) -> anyhow::Result<()> {
     let pool = store.pool();
-    list(&overview(store, &[projection]).await?, false)?;
-    answer(&format!("reads {}", projection.reads.join(", ")))?;
+    let all = overview(store, &[projection]).await?;
+    let mut generations = Vec::new();
     for known in generation::of(pool, &projection.model()).await? {
-        let begun = known.created_at.format("%Y-%m-%d %H:%M:%S");
+        let progress = rebuild::progress(pool, known.id).await?;
+        generations.push((known, progress.and_then(|progress| progress.comparison)));
+    }
+    let parked = operations::parked_keys(pool, projection).await?;
+    if json {
+        return answer(&document(&all, projection, &generations, &parked).to_string());
+    }
+    list(&all, false)?;
+    answer(&format!("reads {}", projection.reads.join(", ")))?;
+    for (known, comparison) in &generations {
+        let begun = time(known.created_at);
         let (id, state, position) = (known.id, known.state.as_str(), known.position);
-        answer(&format!("generation {id}: {state}, begun {begun}, at {position}"))?;
-        if let Some(comparison) =
-            rebuild::progress(pool, id).await?.and_then(|progress| progress.comparison)
-        {
-            compared(&comparison)?;
+        answer(&format!("generation {id}: {state}, begun {begun}, at position {position}"))?;
+        if let Some(comparison) = comparison {
+            compared(comparison)?;
         }
     }
-    for parked in operations::parked_keys(pool, projection).await? {
+    for parked in &parked {
         let (key, events, position) = (&parked.key, parked.events, parked.position);
-        let since = parked.parked_at.format("%Y-%m-%d %H:%M:%S");
         answer(&format!(
-            "parked {key}: {events} events from position {position} on, since {since}, tried {} times: {}",
-            parked.attempts, parked.error
+            "parked {key}: {} from position {position} on, since {}, tried {}: {}",
+            count(events, "event"),
+            time(parked.parked_at),
+            count(parked.attempts, "time"),
+            parked.error
         ))?;
     }
     Ok(())
+}
+
+/// The same for programs.
+fn document(
+    all: &[Overview],
+    projection: &Projection,
+    generations: &[(Generation, Option<Comparison>)],
+    parked: &[ParkedKey],
+) -> serde_json::Value {
+    let generations = generations.iter().map(|(known, comparison)| {
+        json!({
+            "id": known.id,
+            "state": known.state.as_str(),
+            "begun_at": known.created_at,
+            "live_at": known.live_at,
+            "position": known.position,
+            "comparison": comparison,
+        })
+    });
+    let parked = parked.iter().map(|parked| {
+        json!({
+            "key": parked.key,
+            "position": parked.position,
+            "events": parked.events,
+            "attempts": parked.attempts,
+            "error": parked.error,
+            "parked_at": parked.parked_at,
+        })
+    });
+    json!({
+        "overview": all.first(),
+        "reads": projection.reads,
+        "generations": generations.collect::<Vec<_>>(),
+        "parked": parked.collect::<Vec<_>>(),
+    })
+}
+
+fn time(time: DateTime<Utc>) -> impl std::fmt::Display {
+    time.format("%Y-%m-%d %H:%M:%SZ")
 }
 
 /// Says how what was made differs from the live one.
@@ -102,13 +162,18 @@ pub(super) fn compared(comparison: &Comparison) -> anyhow::Result<()> {
         if table.different == 0 {
             let digest = table.new_digest.cast_unsigned();
             answer(&format!(
-                "  {name}: {rows} rows, equal at position {position}, digest {digest:016x}"
+                "  {name}: {}, equal at position {position}, digest {digest:016x}",
+                count(rows, "row")
             ))?;
             continue;
         }
         answer(&format!(
-            "  {name}: {} rows differ at position {position}; the live one has {}, the new one {rows}",
-            table.different, table.live_rows
+            "  {name}: {} at position {position}; the live one has {}, the new one {rows}",
+            match table.different {
+                1 => "1 row differs".to_owned(),
+                rows => format!("{rows} rows differ"),
+            },
+            table.live_rows
         ))?;
         for row in &table.examples {
             let side = |row: &Option<String>| row.clone().unwrap_or_else(|| "nothing".to_owned());

@@ -64,6 +64,10 @@ impl Process {
         Self { child: command.spawn().unwrap(), log, address }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
