@@ -37,6 +37,8 @@ SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
     GRANT SELECT ON ALL TABLES IN SCHEMA relay TO :"role";
     GRANT INSERT ON relay.inbox TO :"role";
     GRANT INSERT, UPDATE, DELETE ON relay.consumers, relay.progress, relay.interrupted, relay.dead_letters TO :"role";
+    -- What people did is added to and stays.
+    GRANT INSERT ON relay.interventions TO :"role";
     GRANT EXECUTE ON FUNCTION relay.prepare_inbox, relay.retire_inbox TO :"role";
 \endif
 \if :has_read_models

@@ -129,7 +129,7 @@ CREATE TRIGGER append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON projections.interventions
     FOR EACH STATEMENT EXECUTE FUNCTION projections.refuse_change();
 
--- One statement of a process, every half second, for all its read models: says that it is there,
+-- One statement of a process, every 0.6 s, for all its read models: says that it is there,
 -- takes what nobody holds up to its share, says what it holds, and where the log ends. Slots whose
 -- events were looked at and were none are moved along here, so that they cost no statement each.
 CREATE FUNCTION projections.attend(
@@ -227,4 +227,4 @@ BEGIN
     );
 END
 $$;
-COMMENT ON FUNCTION projections.attend IS 'What a worker says and asks every half second: see docs/adr/0016-projections-in-slots.md';
+COMMENT ON FUNCTION projections.attend IS 'What a worker says and asks every 0.6 s: see docs/adr/0016-projections-in-slots.md';

@@ -60,6 +60,7 @@ pub(crate) fn placed(id: Uuid) -> anyhow::Result<Append> {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "they are those of the payload")]
 struct Placed {
     order_id: Uuid,
     lines: Vec<Line>,

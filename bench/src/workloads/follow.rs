@@ -1,21 +1,25 @@
 //! A read model that follows: how soon an append is seen in it, what it costs when nothing happens, and
 //! what it costs a client to see its own writes.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use api::{ApiState, HttpMetrics, Limits, Queries};
 use application::ports::IdSource;
 use application::{CommandBus, Origin};
 use chrono::{DateTime, Utc};
-use domain::ids::{OrderId, ProductId};
-use domain::ordering::{RequestedLine, RequestedLines};
-use domain::values::{Money, ProductName, Quantity, Sku, StockLevel};
+use domain::ids::ProductId;
+use domain::values::{Money, ProductName, Sku, StockLevel};
 use eventstore::{EventStore, Position, Wakeup};
 use projections::engine::Reached;
 use projections::freshness::Freshness;
-use projections::orders::{self, ORDERS};
+use projections::orders::ORDERS;
 use projections::{Engine, Projection, Worker};
+use prometheus::Registry;
 use sqlx::{Connection, PgConnection};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +36,9 @@ const RATE: u32 = 1_000;
 
 /// Read models that have nothing to do.
 const IDLE: usize = 10;
+
+/// Queries of a client that reads what it wrote.
+const QUERIES: u32 = 1_000;
 
 /// How long they have nothing to do.
 const QUIET: Duration = Duration::from_secs(10);
@@ -51,9 +58,9 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
         bare.push(bare_commits(plan).await?);
         let world = World::start(plan).await?;
         live.push(world.live(plan.time).await?);
-        let (waiting, plain) = world.wait().await?;
-        with.push(waiting);
-        without.push(plain);
+        let (after_writing, again) = world.wait().await?;
+        with.push(after_writing);
+        without.push(again);
         world.stop().await?;
     }
     let [bare, live] = [bare, live].map(median);
@@ -96,8 +103,7 @@ impl World {
         let database = plan.server.database().await;
         let store = server::store(database.url()).await?;
         let (reached, stop, running) = keep(&store, projections::ALL).await?;
-        let bus =
-            CommandBus::new(store.clone(), std::sync::Arc::new(Now), std::sync::Arc::new(Ids));
+        let bus = CommandBus::new(store.clone(), Arc::new(Now), Arc::new(Ids));
         let product = application::catalog::ListProduct {
             sku: Sku::try_from("SKU-1".to_owned())?,
             name: ProductName::try_from("Mug".to_owned())?,
@@ -108,10 +114,6 @@ impl World {
         let world = Self { bus, store, reached, product, stop, running, _database: database };
         world.passes(receipt.position).await?;
         Ok(world)
-    }
-
-    async fn place(&self) -> anyhow::Result<(OrderId, Position)> {
-        place(&self.bus, self.product).await
     }
 
     fn freshness(&self) -> Freshness {
@@ -148,25 +150,46 @@ impl World {
         Ok(measured(times, begun.elapsed()))
     }
 
-    /// One client that writes and reads what it wrote; and one that only reads.
+    /// A client over HTTP that writes and reads what it wrote, and then reads it once more.
     async fn wait(&self) -> anyhow::Result<(Measured, Measured)> {
-        let freshness = self.freshness();
-        let (mut waiting, mut plain) = (vec![], vec![]);
-        let begun = Instant::now();
-        for _ in 0..1_000 {
-            let (id, position) = self.place().await?;
-            let began = Instant::now();
-            let key = id.to_string();
-            freshness.wait(&ORDERS, Some(&key), position, Duration::from_secs(10)).await?;
-            let order = orders::get(self.store.pool(), id).await?;
-            waiting.push(began.elapsed());
-            anyhow::ensure!(order.is_some(), "what was written is seen");
-            let began = Instant::now();
-            orders::get(self.store.pool(), id).await?;
-            plain.push(began.elapsed());
+        let (address, serving) = self.serve().await?;
+        let client = reqwest::Client::new();
+        let orders = format!("http://{address}/v1/orders");
+        let line = serde_json::json!({"product_id": self.product, "quantity": 1});
+        let body = serde_json::json!({"lines": [line]});
+        let (mut fresh, mut plain) = (vec![], vec![]);
+        let whole = Instant::now();
+        for _ in 0..QUERIES {
+            let placed = client.post(&orders).json(&body).send().await?.error_for_status()?;
+            let header = |name| placed.headers().get(name).context("an answer without it").cloned();
+            let (position, place) = (header("annals-position")?, header("location")?);
+            let order = format!("http://{address}{}", place.to_str()?);
+            let query = client.get(&order).header("annals-min-position", position);
+            fresh.push(answered(query).await?);
+            plain.push(answered(client.get(&order)).await?);
         }
-        let took = begun.elapsed();
-        Ok((measured(waiting, took), measured(plain, took)))
+        serving.abort();
+        let took = whole.elapsed();
+        Ok((measured(fresh, took), measured(plain, took)))
+    }
+
+    /// The API, beside the process that keeps the read models.
+    async fn serve(&self) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
+        let queries = Queries {
+            source: source(&self.store),
+            freshness: self.freshness(),
+            wait: Duration::from_secs(2),
+        };
+        let (bus, ids) = (self.bus.clone(), Arc::new(Ids));
+        let metrics = HttpMetrics::register(&Registry::new())?;
+        let limits = Limits { body_bytes: 65_536, deadline: Duration::from_secs(10) };
+        let router = api::router(ApiState { bus, queries, ids }, &metrics, limits);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let serving = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok((address, serving))
     }
 
     async fn stop(self) -> anyhow::Result<()> {
@@ -175,12 +198,12 @@ impl World {
     }
 }
 
-async fn place(bus: &CommandBus, product_id: ProductId) -> anyhow::Result<(OrderId, Position)> {
-    let line = RequestedLine { product_id, quantity: Quantity::try_from(1_i64)? };
-    let lines = RequestedLines::try_from(vec![line])?;
-    let command = application::ordering::PlaceOrder { lines };
-    let (id, receipt) = bus.place_order(&origin(), command).await?;
-    Ok((id, receipt.position))
+/// How long the answer to a query takes.
+async fn answered(query: reqwest::RequestBuilder) -> anyhow::Result<Duration> {
+    let asked = Instant::now();
+    let answer = query.send().await?.error_for_status()?;
+    anyhow::ensure!(!answer.bytes().await?.is_empty(), "what was written is seen");
+    Ok(asked.elapsed())
 }
 
 /// Starts a process that keeps `projections` of a log that is empty.
@@ -221,8 +244,8 @@ pub(crate) async fn idle(url: &str) -> anyhow::Result<Idled> {
     let idled = Idled {
         cpu_seconds: own_cpu()? - own,
         server_cpu_seconds: server_cpu(&mut connection).await? - server,
-        // Each look counts itself, and each statement is a transaction.
-        statements: (self::statements(&mut connection).await? - statements - 1.0).max(0.0),
+        // Three looks are in it; each statement is a transaction.
+        statements: (self::statements(&mut connection).await? - statements - 3.0).max(0.0),
     };
     stop.cancel();
     running.await?;
@@ -271,13 +294,13 @@ async fn bare_commits(plan: &Plan<'_>) -> anyhow::Result<Measured> {
     let begun = Instant::now();
     let mut times = Vec::new();
     while begun.elapsed() < plan.time / 2 {
-        let began = Instant::now();
+        let asked = Instant::now();
         sqlx::query("INSERT INTO bare VALUES ($1, $2)")
             .bind(event::id())
             .bind("x".repeat(300))
             .execute(&mut connection)
             .await?;
-        times.push(began.elapsed());
+        times.push(asked.elapsed());
     }
     Ok(measured(times, begun.elapsed()))
 }

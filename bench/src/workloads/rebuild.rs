@@ -105,9 +105,9 @@ async fn queries(pool: PgPool, stop: CancellationToken) -> anyhow::Result<Measur
         ticks.tick().await;
         number = (number * 48_271 + 11) % 500_000;
         let id = Uuid::from_u128(0x0193_c0de_0000_7000_8000_0000_0000_0001 + number);
-        let began = Instant::now();
+        let asked = Instant::now();
         let order = projections::orders::get(&pool, domain::ids::OrderId::new(id)).await?;
-        times.push(began.elapsed());
+        times.push(asked.elapsed());
         anyhow::ensure!(order.is_some_and(|order| order.lines.len() == 1), "order {id}");
     }
     Ok(measured(times, begun.elapsed()))

@@ -319,7 +319,7 @@ pub struct Pace {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(i16).range(1..=8))]
     pub lanes: i16,
     /// How many times slower others may become by it
-    #[arg(long, value_name = "TIMES", default_value_t = 2.5, conflicts_with = "full_speed", value_parser = slowdown)]
+    #[arg(long, value_name = "TIMES", default_value_t = 3.0, conflicts_with = "full_speed", value_parser = slowdown)]
     pub slowdown: f32,
     /// As fast as it can be, whatever others feel
     #[arg(long)]

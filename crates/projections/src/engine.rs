@@ -1,6 +1,6 @@
 //! Keeps read models: as many processes as there are share the slots of each.
 //!
-//! A process has one [`Engine`]. Every half second it says in one statement that it is there, takes
+//! A process has one [`Engine`]. Some times a second it says in one statement that it is there, takes
 //! slots that nobody holds, and learns what it holds ([`attendance`]). It reads the end of the log
 //! once for all its read models ([`tail`]); for each read model a follower takes effect of what the
 //! read model reads ([`follower`]). What is in the making is conducted beside ([`crate::rebuild`]).
@@ -30,10 +30,10 @@ use follower::Follower;
 use tail::Tail;
 
 /// How long a process that says nothing is left what it holds.
-pub const LEASE: Duration = Duration::from_millis(2_300);
+pub const LEASE: Duration = Duration::from_millis(2_100);
 
 /// How often a process says that it is there.
-pub const HEARTBEAT: Duration = Duration::from_millis(500);
+pub const HEARTBEAT: Duration = Duration::from_millis(600);
 
 /// Who a process is among those that keep read models.
 #[derive(Debug, Clone)]

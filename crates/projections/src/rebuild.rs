@@ -38,7 +38,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { lanes: 2, slowdown: Some(2.5), hold: false }
+        Self { lanes: 2, slowdown: Some(3.0), hold: false }
     }
 }
 

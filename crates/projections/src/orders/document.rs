@@ -88,7 +88,6 @@ impl Document for Order {
         let new: Vec<_> = new.into_iter().filter_map(now).collect();
         let settled: Vec<_> = settled.into_iter().filter_map(now).collect();
         insert(&mut *connection, &new).await?;
-        insert_lines(&mut *connection, &new).await?;
         update(connection, &settled).await
     }
 
@@ -139,34 +138,11 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
     let times: Vec<_> = orders.iter().map(|order| order.placed_at).collect();
     let positions: Vec<_> = orders.iter().map(|order| order.placed.get()).collect();
     let shortages: Vec<_> = orders.iter().map(|order| json!(order.shortages)).collect();
-    sqlx::query!(
-        r#"
-        INSERT INTO orders (order_id, status, total, currency, placed_at, placed_position, shortages)
-        SELECT *
-        FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::jsonb[])
-        "#,
-        &ids,
-        &statuses as _,
-        &totals,
-        &currencies as _,
-        &times,
-        &positions,
-        &shortages,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn insert_lines(connection: &mut PgConnection, orders: &[Order]) -> Result<(), sqlx::Error> {
     let lines: Vec<(Uuid, (i32, &OrderLine))> = orders
         .iter()
         .flat_map(|order| (0_i32..).zip(&order.lines).map(|line| (order.id.get(), line)))
         .collect();
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<_> = lines.iter().map(|(id, _)| *id).collect();
+    let orders_of: Vec<_> = lines.iter().map(|(id, _)| *id).collect();
     let numbers: Vec<_> = lines.iter().map(|(_, (number, _))| *number).collect();
     let products: Vec<_> = lines.iter().map(|(_, (_, line))| line.product_id.get()).collect();
     let skus: Vec<_> = lines.iter().map(|(_, (_, line))| line.sku.as_str()).collect();
@@ -175,11 +151,23 @@ async fn insert_lines(connection: &mut PgConnection, orders: &[Order]) -> Result
     let prices: Vec<_> = lines.iter().map(|(_, (_, line))| line.unit_price).collect();
     sqlx::query!(
         r#"
+        WITH placed AS (
+            INSERT INTO orders (order_id, status, total, currency, placed_at, placed_position, shortages)
+            SELECT *
+            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::jsonb[])
+        )
         INSERT INTO order_lines (order_id, line, product_id, sku, name, quantity, unit_price)
         SELECT *
-        FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
+        FROM unnest($8::uuid[], $9::integer[], $10::uuid[], $11::text[], $12::text[], $13::bigint[], $14::bigint[])
         "#,
         &ids,
+        &statuses as _,
+        &totals,
+        &currencies as _,
+        &times,
+        &positions,
+        &shortages,
+        &orders_of,
         &numbers,
         &products,
         &skus as _,
