@@ -89,7 +89,7 @@ pub struct Request<'a> {
 }
 
 /// Begins to make a read model anew; answers with the id of the generation. Its
-/// [`progress`] tells what becomes of it.
+/// [`progress()`] tells what becomes of it.
 ///
 /// # Errors
 /// [`RebuildError::UnderWay`]: it is in the making already.

@@ -187,17 +187,15 @@ async fn a_rebuild_that_is_killed_in_the_middle_is_taken_up_where_it_was() {
     // What fills the new one gets as far as its second page, and waits there for this lock.
     let pool = site.database.pool();
     let mut middle = pool.acquire().await.unwrap();
-    sqlx::raw_sql(
+    let wait = format!(
         "SELECT pg_advisory_lock(7);
          CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
          BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NEW; END $$;
          CREATE TRIGGER wait BEFORE UPDATE OF position ON projections.slots FOR EACH ROW
-         WHEN (OLD.position > 0 AND NEW.position > OLD.position AND NEW.owner IS NOT NULL)
+         WHEN (OLD.position > 0 AND NEW.position > OLD.position AND NEW.generation > {before})
          EXECUTE FUNCTION wait()",
-    )
-    .execute(&mut *middle)
-    .await
-    .unwrap();
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(wait)).execute(&mut *middle).await.unwrap();
     let rebuild = site.start("rebuild-killed", &["projections", "rebuild", "orders"]);
     let position = eventually(LIMIT, "the rebuild to be in the middle", async || {
         let overview = site.overview("orders");

@@ -5,6 +5,7 @@
 mod history;
 mod support;
 
+mod deploy;
 mod digests;
 mod poison;
 mod queries;
