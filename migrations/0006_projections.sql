@@ -134,7 +134,7 @@ CREATE TRIGGER append_only
 -- events were looked at and were none are moved along here, so that they cost no statement each.
 CREATE FUNCTION projections.attend(
     me uuid, label text, known text[], lease interval,
-    seen_generations bigint[], seen_slots smallint[], seen_epochs bigint[], seen_positions bigint[],
+    seen_generations bigint[], seen_slots smallint[], seen_epochs bigint[], seen_written bigint[], seen_positions bigint[],
     OUT head bigint, OUT held json
 )
 LANGUAGE plpgsql
@@ -144,17 +144,28 @@ DECLARE
     now_at timestamptz := clock_timestamp();
     served record;
 BEGIN
-    -- Who loses this by a crash of the server says it again.
+    -- What a crash of the server takes of this is said again, or noticed below.
     PERFORM set_config('synchronous_commit', 'off', true);
     INSERT INTO projections.workers AS w (id, name, models, expires_at)
     VALUES (me, label, known, now_at + lease)
     ON CONFLICT (id) DO UPDATE SET models = excluded.models, expires_at = excluded.expires_at;
     DELETE FROM projections.workers AS w WHERE w.expires_at < now_at - interval '1 hour';
+    -- Rows that are in somebody's hands are left alone: nothing here may wait. A row that is behind what
+    -- was written to it was forgotten by a server that crashed: whoever holds it begins again from there.
     UPDATE projections.slots AS s
-    SET position = seen.position, moved_at = now_at
-    FROM unnest(seen_generations, seen_slots, seen_epochs, seen_positions) AS seen (generation, slot, epoch, position)
-    WHERE s.generation = seen.generation AND s.slot = seen.slot AND s.epoch = seen.epoch
-      AND s.owner = me AND NOT s.paused AND s.position < seen.position;
+    SET position = CASE WHEN s.position < seen.written THEN s.position ELSE seen.position END,
+        epoch = CASE WHEN s.position < seen.written THEN s.epoch + 1 ELSE s.epoch END,
+        moved_at = now_at
+    FROM (
+        SELECT f.generation, f.slot, given.written, given.position
+        FROM unnest(seen_generations, seen_slots, seen_epochs, seen_written, seen_positions)
+             AS given (generation, slot, epoch, written, position)
+        JOIN projections.slots AS f ON f.generation = given.generation AND f.slot = given.slot
+        WHERE f.epoch = given.epoch AND f.owner = me AND NOT f.paused AND f.position < given.position
+        ORDER BY f.generation, f.slot
+        FOR UPDATE OF f SKIP LOCKED
+    ) AS seen
+    WHERE s.generation = seen.generation AND s.slot = seen.slot;
     IF EXISTS (
         SELECT 1
         FROM projections.slots AS s

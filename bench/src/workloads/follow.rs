@@ -236,8 +236,8 @@ pub(crate) async fn idle(url: &str) -> anyhow::Result<Idled> {
     let store = server::store(url).await?;
     let (_, stop, running) = keep(&store, Box::leak(all.into_boxed_slice())).await?;
     let mut connection = PgConnection::connect(url).await?;
-    // What the server counts lags behind by up to a second.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // A session that rests tells the server's count after ten seconds what it did before.
+    tokio::time::sleep(Duration::from_secs(12)).await;
     let (statements, server, own) =
         (statements(&mut connection).await?, server_cpu(&mut connection).await?, own_cpu()?);
     tokio::time::sleep(QUIET).await;

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use eventstore::{Position, RecordedEvent, answer};
 use futures_util::FutureExt as _;
@@ -91,9 +92,18 @@ impl From<HandlerError> for BatchError {
 }
 
 impl Batches {
-    pub(crate) fn new(source: Source, projection: &'static Projection, schema: &str) -> Self {
-        let begin =
-            format!("BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL search_path = {schema}");
+    /// For the tables in `schema`. The server gives a statement up after `longest`, before whoever waits
+    /// for it does: nothing goes on there that nobody waits for.
+    pub(crate) fn new(
+        source: Source,
+        projection: &'static Projection,
+        schema: &str,
+        longest: Duration,
+    ) -> Self {
+        let longest = longest.as_millis();
+        let begin = format!(
+            "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL search_path = {schema}; SET LOCAL statement_timeout = {longest}"
+        );
         Self { source, projection, begin }
     }
 
@@ -227,6 +237,17 @@ impl Batches {
         connection: &mut PgConnection,
         items: &[Item<'_>],
     ) -> Result<(), BatchError> {
+        match AssertUnwindSafe(self.handle_or_panic(connection, items)).catch_unwind().await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(BatchError::Poison("the read model's handler panicked".to_owned())),
+        }
+    }
+
+    async fn handle_or_panic(
+        &self,
+        connection: &mut PgConnection,
+        items: &[Item<'_>],
+    ) -> Result<(), BatchError> {
         let mut entries = Vec::with_capacity(items.len());
         for Item { recorded, .. } in items {
             let events = (self.source.decode)(recorded).map_err(|error| {
@@ -239,11 +260,7 @@ impl Batches {
         if entries.is_empty() {
             return Ok(());
         }
-        let applied = AssertUnwindSafe((self.projection.apply)(connection, &entries));
-        match applied.catch_unwind().await {
-            Ok(outcome) => Ok(outcome?),
-            Err(_) => Err(BatchError::Poison("the read model's handler panicked".to_owned())),
-        }
+        Ok((self.projection.apply)(connection, &entries).await?)
     }
 
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
@@ -259,13 +276,13 @@ fn taken(items: &[Item<'_>]) -> BTreeMap<i16, Taken> {
     taken
 }
 
-/// Whether the database refused what an event wanted, rather than being in trouble itself: data
-/// exceptions, broken constraints, what functions raise, and rows that are not there.
+/// Whether the database refused what an event wanted, rather than being in trouble itself: too many
+/// rows, data exceptions, broken constraints, limits, what functions raise, and rows that are not there.
 fn is_fault_of_an_event(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(error) => error
-            .code()
-            .is_some_and(|code| ["22", "23", "P0"].iter().any(|of| code.starts_with(of))),
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["21", "22", "23", "54", "P0"].iter().any(|of| code.starts_with(of))
+        }),
         sqlx::Error::Protocol(_)
         | sqlx::Error::RowNotFound
         | sqlx::Error::Encode(_)
@@ -275,8 +292,17 @@ fn is_fault_of_an_event(error: &sqlx::Error) -> bool {
     }
 }
 
-/// The error with everything that led to it.
+/// Most bytes of what is told of an error: it may quote an event.
+const MOST_TOLD: usize = 2_000;
+
+/// The error with everything that led to it, as text that can be stored.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    // PostgreSQL takes no NUL in a text.
+    let text = text.replace('\0', "\u{fffd}");
+    match text.char_indices().map(|(at, _)| at).find(|at| *at >= MOST_TOLD) {
+        Some(end) => format!("{} …", &text[..end]),
+        None => text,
+    }
 }

@@ -22,6 +22,9 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Events that are read at once.
 const PAGE: u16 = 2_000;
 
+/// Pages that are read of a read model before the others have their turn.
+const MOST_PAGES: usize = 50;
+
 /// How many times longer it rests than it reads: followers come first.
 const REST: u32 = 4;
 
@@ -104,7 +107,10 @@ async fn count(
     let from = counted.values().map(|count| count.position).min().unwrap_or_default();
     let to = taken.values().map(|count| count.position).max().unwrap_or_default();
     let mut reached = from;
-    while reached < to {
+    for _ in 0..MOST_PAGES {
+        if reached >= to {
+            break;
+        }
         let begun = Instant::now();
         let page = source.store.read_page(&filter, reached, to, PAGE).await?;
         for event in &page.events {
@@ -124,18 +130,25 @@ async fn count(
     }
     for (slot, count) in &mut counted {
         if let Some(end) = taken.get(slot) {
-            count.position = count.position.max(end.position);
+            count.position = count.position.max(end.position.min(reached));
         }
     }
     let differences: BTreeMap<i16, String> = counted
         .iter()
         .filter_map(|(slot, counted)| {
             let taken = taken.get(slot)?;
+            if counted.position != taken.position {
+                return None;
+            }
             let difference = difference(projection, *slot, *taken, *counted)?;
             Some((*slot, difference))
         })
         .collect();
-    write(source, generation, &counted, &differences).await?;
+    let compared: Vec<_> = counted
+        .iter()
+        .map(|(slot, count)| taken.get(slot).is_some_and(|end| count.position == end.position))
+        .collect();
+    write(source, generation, &counted, &compared, &differences).await?;
     for difference in differences.values() {
         tracing::error!(
             projection.name,
@@ -188,6 +201,7 @@ async fn write(
     source: &Source,
     generation: i64,
     counted: &BTreeMap<i16, Count>,
+    compared: &[bool],
     differences: &BTreeMap<i16, String>,
 ) -> Result<(), sqlx::Error> {
     let slots: Vec<_> = counted.keys().copied().collect();
@@ -203,7 +217,9 @@ async fn write(
              AS counted (slot, position, events, digest, difference)
         ON CONFLICT (generation, slot) DO UPDATE
         SET position = excluded.position, events = excluded.events, digest = excluded.digest,
-            difference = excluded.difference, checked_at = clock_timestamp()
+            -- Where only a part could be counted there is nothing new to say.
+            difference = CASE WHEN ($7::boolean[])[known.slot + 1] THEN excluded.difference ELSE known.difference END,
+            checked_at = clock_timestamp()
         WHERE excluded.position >= known.position
         "#,
         generation,
@@ -212,6 +228,7 @@ async fn write(
         &events,
         &digests,
         &differences as &[Option<String>],
+        compared,
     );
     within(written.execute(source.store.pool())).await?;
     Ok(())

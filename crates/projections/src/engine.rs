@@ -156,7 +156,7 @@ impl Engine {
         let ended = CancellationToken::new();
         let mut serving = JoinSet::new();
         serving.spawn(Arc::clone(&tail).run(store.clone(), wakeup, ended.clone()));
-        serving.spawn(attendance.run(changed, held, tail, ended.clone()));
+        serving.spawn(attendance.run(changed, held, tail, stop, ended.clone()));
         finished(working).await;
         ended.cancel();
         finished(serving).await;

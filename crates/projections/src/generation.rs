@@ -145,6 +145,7 @@ pub async fn prepare(pool: &PgPool, projections: &[&Projection]) -> Result<(), s
         let model = projection.model();
         let mut transaction = answer::begin(pool, "BEGIN").await?;
         lock(&mut transaction, &model).await?;
+        crate::rebuild::drop_abandoned(&mut transaction, &model).await?;
         let known = of_in(&mut transaction, &model).await?;
         let is_there = known
             .iter()

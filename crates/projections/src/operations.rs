@@ -3,6 +3,7 @@
 //! Whatever is done is recorded in `projections.interventions`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use eventstore::Position;
@@ -12,6 +13,9 @@ use sqlx::{PgConnection, PgPool};
 use crate::batch::{BatchError, Batches, Item};
 use crate::interventions::{Action, Subject, record, record_about};
 use crate::{Projection, Source};
+
+/// How long a statement may take, while others wait for the slot.
+const LONGEST_STATEMENT: Duration = Duration::from_secs(9);
 
 /// Parked events that take effect in one transaction.
 const CHUNK: i64 = 500;
@@ -139,7 +143,8 @@ pub async fn retry(
     key: &str,
     by: &str,
 ) -> Result<Redriven, OperationError> {
-    let batches = Batches::new(source.clone(), projection, &projection.model());
+    let model = projection.model();
+    let batches = Batches::new(source.clone(), projection, &model, LONGEST_STATEMENT);
     let mut total = 0;
     let mut is_first = true;
     loop {
@@ -214,19 +219,11 @@ impl<'a> Parked<'a> {
         key: &'a str,
     ) -> Result<Self, OperationError> {
         let slot = crate::slot_of(key);
-        let generation = sqlx::query_scalar!(
-            r#"
-            SELECT s.generation
-            FROM projections.slots AS s
-            JOIN projections.generations AS g ON g.id = s.generation
-            WHERE g.model = $1 AND g.state = 'live' AND s.slot = $2
-            FOR UPDATE OF s
-            "#,
-            projection.model(),
-            slot,
-        )
-        .fetch_optional(&mut *connection)
-        .await?;
+        // What was replaced while this waited for it is not found then: it is looked for once more.
+        let mut generation = Self::lock_slot(&mut *connection, projection, slot).await?;
+        if generation.is_none() {
+            generation = Self::lock_slot(&mut *connection, projection, slot).await?;
+        }
         let generation = generation.ok_or_else(|| OperationError::NotLive(projection.model()))?;
         let error = sqlx::query_scalar!(
             "SELECT error FROM projections.parked_keys WHERE generation = $1 AND key = $2",
@@ -237,6 +234,26 @@ impl<'a> Parked<'a> {
         .await?;
         let error = error.ok_or_else(|| OperationError::NotParked(key.to_owned()))?;
         Ok(Self { generation, slot, key, error })
+    }
+
+    async fn lock_slot(
+        connection: &mut PgConnection,
+        projection: &Projection,
+        slot: i16,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar!(
+            r#"
+            SELECT s.generation
+            FROM projections.slots AS s
+            JOIN projections.generations AS g ON g.id = s.generation
+            WHERE g.model = $1 AND g.state = 'live' AND s.slot = $2
+            FOR UPDATE OF s FOR SHARE OF g
+            "#,
+            projection.model(),
+            slot,
+        )
+        .fetch_optional(connection)
+        .await
     }
 
     /// Has the first of the parked events take effect; answers with how many did, and why the next
@@ -261,6 +278,10 @@ impl<'a> Parked<'a> {
         .await?;
         let places: Vec<_> = positions.iter().copied().map(Position::new).collect();
         let events = batches.source.store.read_at(&mut *connection, &places).await?;
+        if events.len() != places.len() {
+            let error = "the log does not hold all events that are parked".to_owned();
+            return Err(sqlx::Error::Protocol(error));
+        }
         let items: Vec<_> = events
             .iter()
             .map(|recorded| Item { slot: self.slot, key: Cow::Borrowed(self.key), recorded })

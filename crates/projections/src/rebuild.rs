@@ -163,7 +163,7 @@ async fn begin_as(
 }
 
 /// Generations that were made to be compared, by somebody who is gone, are nobody's.
-async fn drop_abandoned(
+pub(crate) async fn drop_abandoned(
     connection: &mut sqlx::PgConnection,
     model: &str,
 ) -> Result<(), sqlx::Error> {

@@ -51,9 +51,19 @@ pub(crate) struct Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) epoch: i64,
+    /// Where its row was seen, or was moved to. A row that is behind that was forgotten by a server that
+    /// crashed before it had written it down, with everything that took effect in between.
+    pub(crate) written: Position,
     /// Everything of its keys up to here has taken effect; the row may lag behind where that was
     /// nothing.
     pub(crate) position: Position,
+}
+
+impl Slot {
+    /// A slot whose row is at `position`.
+    pub(crate) const fn at(epoch: i64, position: Position) -> Self {
+        Self { epoch, written: position, position }
+    }
 }
 
 /// What a batch adds to the counts of a slot.
@@ -113,6 +123,7 @@ impl Held {
         let behind: Vec<_> = self.slots.iter().filter(|(_, slot)| slot.position < to).collect();
         let slots: Vec<_> = behind.iter().map(|(slot, _)| **slot).collect();
         let epochs: Vec<_> = behind.iter().map(|(_, slot)| slot.epoch).collect();
+        let written: Vec<_> = behind.iter().map(|(_, slot)| slot.written.get()).collect();
         let positions: Vec<_> = behind.iter().map(|(_, slot)| slot.position.get()).collect();
         let of = |slot: &i16| taken.get(slot).copied().unwrap_or_default();
         let events: Vec<_> = slots.iter().map(|slot| of(slot).events).collect();
@@ -124,16 +135,17 @@ impl Held {
                 events = s.events + mine.events,
                 digest = s.digest # mine.digest,
                 moved_at = clock_timestamp()
-            FROM unnest($3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
-                 AS mine (slot, epoch, position, events, digest)
+            FROM unnest($3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+                 AS mine (slot, epoch, written, position, events, digest)
             WHERE s.generation = $1 AND s.slot = mine.slot AND s.epoch = mine.epoch
-              AND s.position <= mine.position AND NOT s.paused
+              AND s.position BETWEEN mine.written AND mine.position AND NOT s.paused
             RETURNING s.parked
             "#,
             self.generation,
             to.get(),
             &slots,
             &epochs,
+            &written,
             &positions,
             &events,
             &digests,
@@ -147,8 +159,15 @@ impl Held {
         }
     }
 
-    /// Remembers that everything up to `to` has taken effect.
+    /// Remembers that everything up to `to` has taken effect, by [`Held::advance`].
     pub(crate) fn moved(&mut self, to: Position) {
+        for slot in self.slots.values_mut().filter(|slot| slot.position < to) {
+            (slot.written, slot.position) = (to, to);
+        }
+    }
+
+    /// Remembers that there is nothing up to `to` that could take effect; the rows do not know yet.
+    pub(crate) fn passed(&mut self, to: Position) {
         for slot in self.slots.values_mut() {
             slot.position = slot.position.max(to);
         }

@@ -97,11 +97,15 @@ impl Attendance {
         mut changed: Wakeup,
         held: Reached,
         tail: Arc<Tail>,
+        leaving: CancellationToken,
         stop: CancellationToken,
     ) {
+        let mut has_left = false;
         let mut is_well = true;
         loop {
-            match self.attend(&held).await {
+            // Who leaves shares in nothing any more; what it has in hand is left to it.
+            let models = if leaving.is_cancelled() { &[][..] } else { &self.models };
+            match self.attend(&held, models).await {
                 Ok(end) => {
                     is_well = true;
                     tail.log_ends_at(end);
@@ -115,6 +119,7 @@ impl Attendance {
             tail.set_wanted(self.grants.values().any(|grants| !grants.borrow().slots.is_empty()));
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = leaving.cancelled(), if !has_left => has_left = true,
                 () = changed.notified() => {}
                 () = self.again.notified() => {}
                 () = tokio::time::sleep(HEARTBEAT) => {}
@@ -122,29 +127,31 @@ impl Attendance {
         }
     }
 
-    async fn attend(&self, held: &Reached) -> Result<Position, sqlx::Error> {
-        let (mut generations, mut slots, mut epochs, mut positions) =
-            (vec![], vec![], vec![], vec![]);
+    async fn attend(&self, held: &Reached, models: &[String]) -> Result<Position, sqlx::Error> {
+        let (mut generations, mut slots, mut epochs) = (vec![], vec![], vec![]);
+        let (mut written, mut positions) = (vec![], vec![]);
         for held in held.all() {
             for (number, slot) in held.slots {
                 generations.push(held.generation);
                 slots.push(number);
                 epochs.push(slot.epoch);
+                written.push(slot.written.get());
                 positions.push(slot.position.get());
             }
         }
         let answer = sqlx::query!(
             r#"
             SELECT head AS "head?", held::text AS "held!"
-            FROM projections.attend($1, $2, $3, $4, $5, $6, $7, $8)
+            FROM projections.attend($1, $2, $3, $4, $5, $6, $7, $8, $9)
             "#,
             self.worker.id,
             self.worker.name,
-            &self.models,
+            models,
             lease(),
             &generations,
             &slots,
             &epochs,
+            &written,
             &positions,
         );
         let answer = within(answer.fetch_one(self.source.store.pool())).await?;
@@ -157,7 +164,7 @@ impl Attendance {
     fn tell(&self, holdings: Holdings) {
         let mut by_model: BTreeMap<String, Grants> = BTreeMap::new();
         for row in holdings.slots {
-            let slot = Slot { epoch: row.epoch, position: Position::new(row.position) };
+            let slot = Slot::at(row.epoch, Position::new(row.position));
             let grant = Grant { slot, is_paused: row.paused, is_surplus: row.surplus };
             let grants = by_model.entry(row.model).or_default();
             grants.generation = row.generation;

@@ -29,6 +29,9 @@ const MOST: usize = 1_000;
 /// Fewest events of a batch that takes long.
 const FEWEST: usize = 16;
 
+/// How long a statement may take: less than an answer is waited for.
+const LONGEST_STATEMENT: Duration = Duration::from_secs(9);
+
 /// How long a batch may take before the next ones get smaller.
 const LONG: Duration = Duration::from_secs(1);
 
@@ -62,7 +65,7 @@ impl Follower {
         tail: Arc<Tail>,
     ) -> Self {
         Self {
-            batches: Batches::new(source, projection, &projection.model()),
+            batches: Batches::new(source, projection, &projection.model(), LONGEST_STATEMENT),
             worker,
             grants,
             again,
@@ -226,16 +229,19 @@ impl Follower {
         let last = events.last().map(|event| event.position);
         let Some(to) = read_to.or(last) else { return Ok(Step::Nothing) };
         let reads = |event: &&RecordedEvent| self.batches.projection.reads(&event.event_type.name);
-        // Where nothing concerns this read model nothing is written; `attend` moves the slots along.
-        if events.iter().any(reads) {
-            let items = self.batches.items(&held, events.into_iter());
-            let has_parked = within(self.batches.take(&held, &items, to, attempts)).await?;
-            // Slots that were there already have not said anything.
-            let all_moved = held.slots.values().all(|slot| slot.position < to);
-            let may_have_parked = has_parked || (held.may_have_parked && !all_moved);
-            self.held.send_modify(|held| held.may_have_parked = may_have_parked);
+        if !events.iter().any(reads) {
+            // Nothing is written; `attend` moves the slots along.
+            self.held.send_modify(|held| held.passed(to));
+            return Ok(Step::Moved);
         }
-        self.held.send_modify(|held| held.moved(to));
+        let items = self.batches.items(&held, events.into_iter());
+        let has_parked = within(self.batches.take(&held, &items, to, attempts)).await?;
+        // Slots that were there already have not said anything.
+        let all_moved = held.slots.values().all(|slot| slot.position < to);
+        self.held.send_modify(|held| {
+            held.may_have_parked = has_parked || (held.may_have_parked && !all_moved);
+            held.moved(to);
+        });
         Ok(Step::Moved)
     }
 

@@ -1,6 +1,6 @@
 //! Conducts the making of a generation, from wherever it is to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use eventstore::{EventStore, Position};
 use sqlx::PgPool;
 use sqlx::types::Json;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,9 @@ use crate::{Projection, Source, Worker};
 /// How often the conductor says how far it is, and hears whether to go on.
 const PULSE: Duration = Duration::from_millis(500);
 
+/// How long a statement of a bulk may take.
+const LONGEST_STATEMENT: Duration = Duration::from_secs(55);
+
 /// So close to where it shall come that the rest takes a moment.
 const CLOSE: i64 = 2_000;
 
@@ -39,23 +42,27 @@ pub(crate) async fn conduct_all(
     stop: CancellationToken,
 ) {
     let mut tasks = JoinSet::new();
-    let mut begun: Vec<Making> = Vec::new();
+    let mut begun: HashMap<Id, Making> = HashMap::new();
     while !stop.is_cancelled() {
         let wanted = makings.borrow_and_update().clone();
         for (model, making) in wanted {
             let known = projections.iter().find(|projection| projection.model() == model);
             if let Some(projection) = known
-                && !begun.contains(&making)
+                && !begun.values().any(|begun| *begun == making)
             {
-                begun.push(making);
                 let conductor = Conductor::new(&source, &worker, projection, making);
-                tasks.spawn(conductor.conduct(stop.clone()));
+                let task = tasks.spawn(conductor.conduct(stop.clone()));
+                begun.insert(task.id(), making);
             }
         }
         tokio::select! {
             () = stop.cancelled() => {}
             changed = makings.changed() => if changed.is_err() { break },
-            Some(_) = tasks.join_next() => {}
+            Some(ended) = tasks.join_next_with_id() => {
+                // If it is still to be made, whatever has happened, it is taken up again in a while.
+                tokio::time::sleep(PULSE).await;
+                begun.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+            }
         }
     }
     while tasks.join_next().await.is_some() {}
@@ -90,7 +97,7 @@ impl Conductor {
         let schema = schema_of(&model, making.generation);
         let control = watch::Sender::default();
         let filler = Filler {
-            batches: Arc::new(Batches::new(source.clone(), projection, &schema)),
+            batches: Arc::new(Batches::new(source.clone(), projection, &schema, LONGEST_STATEMENT)),
             throttle: Arc::new(Throttle::new(None)),
             control: control.subscribe(),
             trouble: Arc::default(),
@@ -122,7 +129,15 @@ impl Conductor {
         loop {
             match self.make().await {
                 Ok(()) => return Ok(()),
-                Err(SwitchError::NotOurs(not_ours)) => return Err(not_ours),
+                // Something in between was not heard of, as the answer to a commit: if it is still ours,
+                // it is begun again from where the database says that it is.
+                Err(SwitchError::NotOurs(not_ours)) => {
+                    if matches!(self.pulse(0.0).await, Ok(None)) {
+                        return Err(not_ours);
+                    }
+                    failures += 1;
+                    tokio::time::sleep(pause_after(failures)).await;
+                }
                 Err(SwitchError::Database(error)) => {
                     failures += 1;
                     tracing::warn!(error = %chain(&error), "the making of a read model is in trouble, it tries again");
@@ -187,10 +202,15 @@ impl Conductor {
     async fn take_slots(&self) -> Result<Held, SwitchError> {
         let slots = sqlx::query!(
             r#"
+            WITH ours AS (
+                SELECT g.id FROM projections.generations AS g
+                WHERE g.id = $1 AND g.epoch = $2 AND g.state = 'building'
+                FOR UPDATE
+            )
             UPDATE projections.slots AS s
             SET owner = $3, epoch = s.epoch + 1
-            FROM projections.generations AS g
-            WHERE s.generation = $1 AND g.id = s.generation AND g.epoch = $2 AND g.state = 'building'
+            FROM ours
+            WHERE s.generation = ours.id
             RETURNING s.slot, s.epoch, s.position
             "#,
             self.making.generation,
@@ -201,9 +221,9 @@ impl Conductor {
         if slots.is_empty() {
             return Err(NotOurs.into());
         }
-        let slots = slots.into_iter().map(|row| {
-            (row.slot, Slot { epoch: row.epoch, position: Position::new(row.position) })
-        });
+        let slots = slots
+            .into_iter()
+            .map(|row| (row.slot, Slot::at(row.epoch, Position::new(row.position))));
         let held = Held {
             generation: self.making.generation,
             slots: slots.collect(),
@@ -247,6 +267,13 @@ impl Conductor {
     async fn compare_with_live(&self, held: &mut Held, plan: &Plan) -> Result<(), SwitchError> {
         let mut still = Still::hold(self.pool(), &self.model).await?;
         let Some(live) = still.live.take() else { return Ok(()) };
+        let is_further = |(slot, place): (&i16, &Position)| {
+            held.slots.get(slot).is_some_and(|mine| mine.position > *place)
+        };
+        if still.places.iter().any(is_further) {
+            // Compared before, and brought on since: there is no common place any more.
+            return Ok(());
+        }
         self.filler.at_once().align(held, &still.places).await?;
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         let mut snapshot = answer::begin(self.pool(), begin).await?;

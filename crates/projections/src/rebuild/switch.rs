@@ -71,7 +71,7 @@ impl Still {
             r#"
             UPDATE projections.generations
             SET state = 'live', live_at = clock_timestamp(), conductor = NULL, trouble = NULL
-            WHERE id = $1 AND epoch = $2 AND state = 'building'
+            WHERE id = $1 AND epoch = $2 AND state = 'building' AND NOT paused
             "#,
             held.generation,
             epoch,

@@ -216,3 +216,15 @@ async fn trouble_of_the_database_parks_nothing() {
     assert!(orders::get(&world.pool(), placed).await.unwrap().is_some());
     worker.stop().await;
 }
+
+/// What is told of an event may quote it, and PostgreSQL takes no NUL in a text.
+#[tokio::test]
+async fn an_event_whose_error_cannot_be_stored_as_it_is_is_parked_too() {
+    let field = format!(r#"{{"a\u0000{}":1}}"#, "x".repeat(10_000));
+    let world = World::new().await;
+    let worker = world.follow();
+    append(&world, "ordering.order-confirmed", 1, &field).await;
+    let [one] = parked(&world, 1).await.try_into().unwrap();
+    assert!(one.error.len() < 3_000 && one.error.contains("unknown field"), "{}", one.error);
+    worker.stop().await;
+}

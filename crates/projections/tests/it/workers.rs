@@ -215,3 +215,40 @@ async fn what_is_not_read_moves_the_slots_along() {
     assert_eq!(taken, 0);
     worker.stop().await;
 }
+
+/// Batches do not wait for the disk, so a server that crashes may forget some: rows and slots, which whoever
+/// holds the slots remembers otherwise. They are done again.
+#[tokio::test]
+async fn what_a_crashed_server_forgot_is_done_again() {
+    let world = World::new().await;
+    let mut history = some_orders(&world).await;
+    let worker = world.follow();
+    world.all_catch_up().await;
+    let keep = "CREATE TABLE kept_orders AS TABLE orders_v1.orders; CREATE TABLE kept_lines AS TABLE orders_v1.order_lines; CREATE TABLE kept_slots AS TABLE projections.slots";
+    sqlx::raw_sql(keep).execute(&world.pool()).await.unwrap();
+    for _ in 0..10 {
+        history.place(&world, &[(0, 1)]).await;
+    }
+    world.all_catch_up().await;
+    // As it was written down, with the owners and epochs that still hold.
+    let forget = "BEGIN; LOCK TABLE projections.slots;
+        TRUNCATE orders_v1.orders, orders_v1.order_lines;
+        INSERT INTO orders_v1.orders TABLE kept_orders;
+        INSERT INTO orders_v1.order_lines TABLE kept_lines;
+        UPDATE projections.slots AS s
+        SET position = k.position, events = k.events, digest = k.digest
+        FROM kept_slots AS k, projections.generations AS g
+        WHERE k.generation = s.generation AND k.slot = s.slot AND g.id = s.generation AND g.model = 'orders_v1';
+        COMMIT";
+    sqlx::raw_sql(forget).execute(&world.pool()).await.unwrap();
+    history.place(&world, &[(0, 1)]).await;
+    world.all_catch_up().await;
+    eventually(LIMIT, "everything to be there again", || async {
+        let listed = listed(&world).await;
+        if listed == 31 { Ok(()) } else { Err(listed) }
+    })
+    .await;
+    world.all_catch_up().await;
+    worker.stop().await;
+    world.is_as_the_log_says().await;
+}
