@@ -187,7 +187,7 @@ async fn a_rebuild_that_is_killed_in_the_middle_is_taken_up_where_it_was() {
     // What fills the new one gets as far as its second page, and waits there for this lock.
     let pool = site.database.pool();
     let mut middle = pool.acquire().await.unwrap();
-    let last: i64 = sqlx::query_scalar("SELECT max(id) FROM projections.generations")
+    let highest: i64 = sqlx::query_scalar("SELECT max(id) FROM projections.generations")
         .fetch_one(&pool)
         .await
         .unwrap();
@@ -196,7 +196,7 @@ async fn a_rebuild_that_is_killed_in_the_middle_is_taken_up_where_it_was() {
          CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
          BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NEW; END $$;
          CREATE TRIGGER wait BEFORE UPDATE OF position ON projections.slots FOR EACH ROW
-         WHEN (OLD.position > 0 AND NEW.position > OLD.position AND NEW.generation > {last})
+         WHEN (OLD.position > 0 AND NEW.position > OLD.position AND NEW.generation > {highest})
          EXECUTE FUNCTION wait()",
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(wait)).execute(&mut *middle).await.unwrap();
