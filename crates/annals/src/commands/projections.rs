@@ -27,8 +27,8 @@ pub(super) async fn run(config: &Config, command: cli::Projections) -> anyhow::R
         P::Rebuild { name, pace, hold, by } => {
             return making::rebuild(&store, find(&name)?, &pace, hold, &by).await;
         }
-        P::Switch { name, by } => return making::switch(&store, find(&name)?, &by).await,
-        P::SwitchBack { name, by } => return making::switch_back(&store, find(&name)?, &by).await,
+        P::Switch { name, by } => return making::switch(&store, find(&name)?, false, &by).await,
+        P::SwitchBack { name, by } => return making::switch(&store, find(&name)?, true, &by).await,
         P::Verify { name, pace, json } => {
             return making::verify(&store, find(&name)?, &pace, json).await;
         }

@@ -4,11 +4,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use eventstore::{EventStore, Filter, Position, RecordedEvent, Wakeup};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::attempts::pause_after;
 
 /// Events read at once.
 const PAGE: u16 = 1_000;
@@ -18,9 +19,6 @@ const PAGES: usize = 8;
 
 /// Most bytes of payload that are kept.
 const BYTES: usize = 16 << 20;
-
-/// The longest pause before it is tried again to read.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default)]
 pub(super) struct Tail {
@@ -44,7 +42,7 @@ struct Recent {
 /// What comes after a position.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// Everything there is, for now; some of the first page may come before.
+    /// Everything that was read after it; the first page may begin before it.
     Pages(Vec<Arc<Vec<RecordedEvent>>>),
     /// Nothing yet.
     Nothing,
@@ -122,9 +120,8 @@ impl Tail {
                     if attempts == 0 {
                         tracing::warn!(%error, "the end of the log cannot be read, it is tried again");
                     }
-                    let pause = Duration::from_millis(50).saturating_mul(1 << attempts.min(10));
-                    tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
                     attempts += 1;
+                    tokio::time::sleep(pause_after(attempts)).await;
                 }
             }
         }

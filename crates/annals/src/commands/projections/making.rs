@@ -42,25 +42,20 @@ pub(super) async fn rebuild(
     follow(store, projection, worker, id, "made anew", &stop).await
 }
 
+/// Makes live what was made and held, or `back` what the last switch replaced.
 pub(super) async fn switch(
     store: &EventStore,
     projection: &'static Projection,
+    back: bool,
     By { by }: &By,
 ) -> anyhow::Result<ExitCode> {
     let (stop, worker) = (stop_token()?, projector::worker());
     let request = Request { projection, worker: &worker, by };
-    let id = rebuild::release(store.pool(), request).await?;
-    follow(store, projection, worker, id, "brought", &stop).await
-}
-
-pub(super) async fn switch_back(
-    store: &EventStore,
-    projection: &'static Projection,
-    By { by }: &By,
-) -> anyhow::Result<ExitCode> {
-    let (stop, worker) = (stop_token()?, projector::worker());
-    let request = Request { projection, worker: &worker, by };
-    let id = rebuild::switch_back(store.pool(), request).await?;
+    let id = if back {
+        rebuild::switch_back(store.pool(), request).await?
+    } else {
+        rebuild::release(store.pool(), request).await?
+    };
     follow(store, projection, worker, id, "brought", &stop).await
 }
 
