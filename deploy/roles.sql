@@ -31,6 +31,7 @@ SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), :'role') 
 -- them.
 SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
        to_regclass('projections.slots') IS NOT NULL AS has_read_models,
+       to_regclass('http.cursor_key') IS NOT NULL AS has_http,
        to_regclass('public._sqlx_migrations') IS NOT NULL AS has_migrator \gset
 \if :has_inbox
     GRANT USAGE ON SCHEMA relay TO :"role";
@@ -49,6 +50,10 @@ SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
     -- What people did is added to and stays.
     GRANT INSERT ON projections.interventions TO :"role";
     GRANT EXECUTE ON FUNCTION projections.attend TO :"role";
+\endif
+\if :has_http
+    GRANT USAGE ON SCHEMA http TO :"role";
+    GRANT SELECT ON http.cursor_key TO :"role";
 \endif
 \if :has_migrator
     GRANT SELECT ON public._sqlx_migrations TO :"role";

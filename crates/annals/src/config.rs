@@ -76,6 +76,7 @@ impl Config {
         if self.database.max_connections < 5 {
             bail!("`database.max_connections` must be at least 5: roles share one pool");
         }
+        self.http.limits()?;
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;
         self.log.filter().context("`log.filter` cannot be used")?;

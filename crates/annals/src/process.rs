@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use adapters::{SystemClock, TimeOrderedIds};
 use anyhow::Context as _;
-use api::{ApiState, HttpMetrics, Queries};
+use api::{ApiState, Cursors, HttpMetrics, Queries};
 use application::CommandBus;
 use axum::Router;
 use eventstore::personal::key_encryption_keys_in_use;
@@ -35,6 +35,7 @@ pub struct Process {
     listener: TcpListener,
     store: EventStore,
     bus: CommandBus,
+    cursors: Cursors,
 }
 
 impl Process {
@@ -53,7 +54,9 @@ impl Process {
         refuse_missing_keys(&config, &store).await?;
         let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds))
             .with_message_limit(config.nats.message_limit());
-        Ok(Self { config, listener, store, bus })
+        let cursors =
+            Cursors::load(store.pool()).await.context("cannot read the key of cursors")?;
+        Ok(Self { config, listener, store, bus, cursors })
     }
 
     /// Where commands go.
@@ -180,9 +183,10 @@ impl Process {
                 freshness: Freshness::new(self.store.pool().clone(), reached),
                 wait: self.config.http.wait(),
             },
+            cursors: self.cursors.clone(),
             ids: Arc::new(TimeOrderedIds),
         };
-        Ok(ops.merge(api::router(state, &metrics, self.config.http.limits())))
+        Ok(ops.merge(api::router(state, &metrics, self.config.http.limits()?)))
     }
 }
 

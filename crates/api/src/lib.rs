@@ -1,22 +1,29 @@
 //! The HTTP surface: resources under `/v1`, problem details, health and metrics.
 //!
-//! A request passes, from the outside in: request id, observation (span, metrics, one log line),
-//! panic recovery, deadline, body limit, handler ([`layers`]). Whatever goes wrong ends as one
+//! A request passes the [`layers`], then the handler of its route. Whatever goes wrong ends as one
 //! [`problem::Problem`] with a stable code. Handlers turn wire types into commands of the bus or
-//! queries of the read models, and nothing else.
+//! queries of the read models, and nothing else. What a route does is declared beside its handler
+//! ([`operation`]), and the description of the API is made from that ([`openapi`]).
 
 mod body;
-mod created;
+mod cursor;
+mod etag;
 mod layers;
 mod metrics;
 mod money;
+mod operation;
 mod origin;
 mod page;
 mod parameters;
 mod params;
+mod principal;
 mod queries;
+mod receipts;
+mod routes;
 mod state;
 
+pub mod forwarded;
+pub mod openapi;
 pub mod ops;
 pub mod problem;
 
@@ -26,8 +33,10 @@ mod problems;
 mod products;
 mod projections;
 
-pub use layers::Limits;
+pub use cursor::Cursors;
+pub use layers::{InvalidOrigin, Limits, Origins, RateLimit};
 pub use metrics::HttpMetrics;
+pub use principal::{Grants, Permission, UnknownPermission};
 pub use queries::Queries;
 pub use state::ApiState;
 
@@ -36,12 +45,15 @@ use axum::Router;
 /// The routes of the public API, with all layers.
 pub fn router(state: ApiState, metrics: &HttpMetrics, limits: Limits) -> Router {
     let ids = state.ids.clone();
-    let routes = Router::new()
-        .merge(products::routes())
-        .merge(orders::routes())
-        .merge(audit::routes())
-        .merge(projections::routes())
-        .merge(problems::routes())
-        .with_state(state);
-    layers::wrap(routes, ids, metrics, limits)
+    layers::wrap(routes().into_router().with_state(state), ids, metrics, limits)
+}
+
+/// Every route, and what it is declared as.
+fn routes() -> routes::Routes {
+    products::routes()
+        .and(orders::routes())
+        .and(audit::routes())
+        .and(projections::routes())
+        .and(problems::routes())
+        .and(openapi::routes())
 }

@@ -1,13 +1,17 @@
-//! Parameters of queries that have many.
+//! Parameters of queries.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use url::form_urlencoded::Serializer;
 
 use crate::page::refused;
 use crate::problem::Problem;
 
 /// The parameters of the query, as they were given.
-pub(crate) struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters {
+    path: String,
+    given: Vec<(String, String)>,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
@@ -15,14 +19,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let given =
             axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        given.map(|given| Self(given.0)).map_err(|rejection| refused("", rejection.body_text()))
+        let axum::extract::Query(given) =
+            given.map_err(|rejection| refused("", rejection.body_text()))?;
+        Ok(Self { path: parts.uri.path().to_owned(), given })
     }
 }
 
 impl Parameters {
     /// Refuses what is not `known`: a filter that is spelled wrong must not pass everything.
     pub(crate) fn only(self, known: &[&str]) -> Result<Self, Problem> {
-        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        match self.given.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => {
                 let name: String = name.chars().take(64).collect();
                 let detail = match known {
@@ -37,7 +43,7 @@ impl Parameters {
 
     /// Every value of `name`.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+        self.given.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of `name`, if it is given, read by `read`.
@@ -54,6 +60,18 @@ impl Parameters {
         read(value).map(Some).map_err(|error| refused(name, error.to_string()))
     }
 
+    /// The value of `name`, if it is given, which must be one of `known`.
+    pub(crate) fn choice(
+        &self,
+        name: &str,
+        known: &[&'static str],
+    ) -> Result<Option<&'static str>, Problem> {
+        self.one(name, |text| {
+            let given = known.iter().copied().find(|known| *known == text);
+            given.ok_or_else(|| format!("must be one of `{}`", known.join("`, `")))
+        })
+    }
+
     /// The value of `name`, which must be given.
     pub(crate) fn required<T, E: ToString>(
         &self,
@@ -63,11 +81,14 @@ impl Parameters {
         self.one(name, read)?.ok_or_else(|| refused(name, "must be given"))
     }
 
-    /// The page that is asked for: how many, and behind what.
-    pub(crate) fn page(&self) -> Result<(u16, Option<i64>), Problem> {
-        // `read_limit` and `read_cursor` name the parameter themselves.
-        let limit = self.one("limit", |text| Ok::<_, String>(crate::page::read_limit(text)))?;
-        let cursor = self.one("cursor", |text| Ok::<_, String>(crate::page::read_cursor(text)))?;
-        Ok((limit.transpose()?.unwrap_or(crate::page::DEFAULT_LIMIT), cursor.transpose()?))
+    /// The address and the parameters but those of `names`, always in the same order: the same
+    /// question is the same text.
+    pub(crate) fn query_without(&self, names: &[&str]) -> String {
+        let mut asked: Vec<_> =
+            self.given.iter().filter(|(name, _)| !names.contains(&name.as_str())).collect();
+        asked.sort();
+        let mut query = Serializer::for_suffix(format!("{}?", self.path), self.path.len() + 1);
+        query.extend_pairs(asked);
+        query.finish()
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use catalogue::{Code, Entry};
@@ -25,7 +26,7 @@ pub struct Problem {
 }
 
 /// What is wrong with one field of the request.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) into the body, or the name of a parameter.
     pub pointer: String,
@@ -41,14 +42,23 @@ pub struct Cause(pub Arc<dyn Error + Send + Sync>);
 #[derive(Debug, Clone, Copy)]
 pub struct ProblemCode(pub Code);
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Problem details (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Body<'a> {
+    /// The address of its entry in the catalogue.
     r#type: String,
+    /// What kind of problem it is, for people.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
+    /// What kind of problem it is, for programs: it never changes.
     code: &'static str,
+    /// What is particular about this one.
     detail: &'a str,
+    /// What is wrong with the fields of the request, all at once.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(default)]
     errors: &'a [FieldError],
 }
 
@@ -87,7 +97,9 @@ impl IntoResponse for Problem {
         let mut response = (self.code.status(), axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {
+        let is_momentary = self.code.status() == StatusCode::SERVICE_UNAVAILABLE
+            || self.code == Code::IdempotencyKeyInUse;
+        if is_momentary {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response.extensions_mut().insert(ProblemCode(self.code));

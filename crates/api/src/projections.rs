@@ -3,23 +3,26 @@
 mod browse;
 mod show;
 
-use axum::Router;
-use axum::routing::get;
 use chrono::{DateTime, Utc};
 use eventstore::Position;
 use projections::overview::{Keeper, Live, Making, Overview};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::ApiState;
+use crate::routes::Routes;
 
-pub(crate) fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/v1/projections", get(browse::browse))
-        .route("/v1/projections/{name}", get(show::show))
+pub(crate) fn routes() -> Routes {
+    Routes::default().get("/v1/projections", browse::operation(), browse::browse).get(
+        "/v1/projections/{name}",
+        show::operation(),
+        show::show,
+    )
 }
 
 /// A read model, as operators see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Projection")]
 struct ProjectionBody {
     name: String,
     version: u16,
@@ -34,9 +37,12 @@ struct ProjectionBody {
     retired_generation: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+/// The generation that queries read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LiveGeneration")]
 struct LiveBody {
     generation: i64,
+    #[schemars(with = "i64")]
     position: Position,
     behind_events: i64,
     behind_seconds: f64,
@@ -48,22 +54,28 @@ struct LiveBody {
     difference: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A process that keeps some of its slots.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Keeper")]
 struct KeeperBody {
     worker: String,
     slots: i64,
 }
 
-#[derive(Debug, Serialize)]
+/// A generation in the making.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GenerationInTheMaking")]
 struct MakingBody {
     generation: i64,
     state: String,
     paused: bool,
     conducted: bool,
     begun_at: DateTime<Utc>,
+    #[schemars(with = "i64")]
     position: Position,
     /// Where the log ended when it was looked at last; absent until somebody has.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>")]
     goal: Option<Position>,
     /// From 0 to 1.
     done: f64,
@@ -118,4 +130,21 @@ impl From<Making> for MakingBody {
             trouble: making.trouble,
         }
     }
+}
+
+/// A read model as the description of the API shows one.
+fn example() -> Value {
+    json!({
+        "name": "orders",
+        "version": 2,
+        "live": {
+            "generation": 1,
+            "position": 120,
+            "behind_events": 0,
+            "behind_seconds": 0.0,
+            "paused": false,
+            "parked_keys": 0,
+            "keepers": [{"worker": "projector-1", "slots": 8}],
+        },
+    })
 }

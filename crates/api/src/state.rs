@@ -7,6 +7,7 @@ use application::ports::IdSource;
 use axum::extract::FromRef;
 use eventstore::EventStore;
 
+use crate::cursor::Cursors;
 use crate::queries::Queries;
 
 /// The parts handlers take; clones share them.
@@ -16,6 +17,8 @@ pub struct ApiState {
     pub bus: CommandBus,
     /// Where read models are queried.
     pub queries: Queries,
+    /// For pages of lists.
+    pub cursors: Cursors,
     /// For request ids.
     pub ids: Arc<dyn IdSource>,
 }
@@ -23,6 +26,12 @@ pub struct ApiState {
 impl FromRef<ApiState> for CommandBus {
     fn from_ref(state: &ApiState) -> Self {
         state.bus.clone()
+    }
+}
+
+impl FromRef<ApiState> for Cursors {
+    fn from_ref(state: &ApiState) -> Self {
+        state.cursors.clone()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Aggregates, Rejection, Stream};
+use domain::{Aggregates, Stream};
 use eventstore::aggregate::{Decided, ExecuteError, Repository, Settings, States};
 use eventstore::{EventStore, Receipt, StreamId};
 use sqlx::PgConnection;
@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use crate::aggregates::{AnyAggregate, AnyEvent};
 use crate::command::Command;
 use crate::ports::{Clock, IdSource};
-use crate::{MessageLimit, codec};
+use crate::{MessageLimit, Refusal, codec};
 
 /// Loads, decides, appends. Clones share everything.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub struct CommandBus {
 }
 
 /// Why a command had no effect, or may have had.
-pub type CommandError = ExecuteError<Rejection>;
+pub type CommandError = ExecuteError<Refusal>;
 
 impl CommandBus {
     /// A bus that appends to `store`.
@@ -92,7 +92,13 @@ fn decide(
     streams: &BTreeMap<Stream, StreamId>,
     states: &States<'_, AnyAggregate>,
     limit: MessageLimit,
-) -> Result<Decided<AnyEvent>, Rejection> {
+) -> Result<Decided<AnyEvent>, Refusal> {
+    if let Some((stream, expected)) = command.expected {
+        let actual = states.version(&codec::stream_id(stream));
+        if actual != expected {
+            return Err(Refusal::Changed { stream, expected, actual });
+        }
+    }
     let mut aggregates = Aggregates::default();
     for (stream, id) in streams {
         if let Some(AnyAggregate(Some(state))) = states.get(id) {

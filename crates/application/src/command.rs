@@ -2,7 +2,7 @@
 
 use domain::{Decision, Stream};
 use eventstore::aggregate;
-use eventstore::{CommandId, Fingerprint, Metadata, Receipt};
+use eventstore::{CommandId, Fingerprint, Metadata, Receipt, StreamVersion};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -14,6 +14,8 @@ pub struct Command {
     pub given: aggregate::Command,
     /// Decided in this order, appended together.
     pub decisions: Vec<Box<dyn Decision>>,
+    /// Where the asker has seen one of the streams: the command is refused if it has moved.
+    pub expected: Option<(Stream, StreamVersion)>,
 }
 
 /// Where a command comes from: what the edge knows of it.

@@ -12,6 +12,7 @@
 mod aggregates;
 mod codec;
 mod message_limit;
+mod refusal;
 
 pub mod audit;
 pub mod bus;
@@ -26,3 +27,4 @@ pub use bus::{CommandBus, CommandError};
 pub use codec::{DecodeEventError, Undecodable, decode, evolution};
 pub use command::{Command, Origin};
 pub use message_limit::{MessageLimit, MessageTooLarge};
+pub use refusal::Refusal;

@@ -37,6 +37,7 @@ impl CommandBus {
                 metadata: origin.metadata(),
             },
             decisions: vec![Box::new(place)],
+            expected: None,
         };
         let receipt = self.execute(&command).await?;
         let id = crate::command::written(&receipt, ordering::ORDER).map_or(order_id, OrderId::new);

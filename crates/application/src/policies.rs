@@ -71,6 +71,7 @@ pub async fn react(
             },
         },
         decisions,
+        expected: None,
     };
     bus.execute_in(connection, &command).await?;
     Ok(())

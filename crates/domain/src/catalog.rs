@@ -4,9 +4,11 @@ pub mod messages;
 
 mod events;
 mod product;
+mod reprice;
 
-pub use events::{CatalogEvent, ProductListed};
+pub use events::{CatalogEvent, ProductListed, ProductRepriced};
 pub use product::{ListProduct, Product, Rejection};
+pub use reprice::RepriceProduct;
 
 use crate::Stream;
 use crate::ids::ProductId;

@@ -13,6 +13,7 @@ mod batch;
 mod interventions;
 mod parking;
 mod projection;
+mod revision;
 mod slots;
 mod source;
 
@@ -37,6 +38,7 @@ pub use engine::{Engine, Status, Worker};
 pub use generation::prepare;
 pub use parking::MOST_PARKED;
 pub use projection::{Applied, Entry, HandlerError, Projection, id_of_stream};
+pub use revision::Revision;
 pub use slots::{SLOTS, slot_of};
 pub use source::{Decode, Source};
 

@@ -3,7 +3,7 @@
 mod document;
 mod queries;
 
-pub use queries::{Order, OrderLine, Page, Shortage, Status, get, list};
+pub use queries::{Listing, Order, OrderLine, Page, Shortage, Status, get, list};
 
 use crate::projection::id_of_stream;
 use crate::{Projection, time_travel};
@@ -11,8 +11,8 @@ use crate::{Projection, time_travel};
 /// Orders as customers see them.
 pub const ORDERS: Projection = Projection {
     name: "orders",
-    version: 1,
-    schema: include_str!("orders/v1.sql"),
+    version: 2,
+    schema: include_str!("orders/v2.sql"),
     reads: &["ordering.order-placed", "ordering.order-confirmed", "ordering.order-rejected"],
     key: id_of_stream,
     apply: |connection, entries| Box::pin(crate::document::apply::<Order>(connection, entries)),

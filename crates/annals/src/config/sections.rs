@@ -25,15 +25,40 @@ pub struct Http {
     pub deadline_ms: u64,
     /// How long a query waits for its read model to have come as far as `Annals-Min-Position` says.
     pub min_position_wait_ms: u64,
+    /// How many requests a second one address may sustain; 0 for any number.
+    pub requests_per_second: u32,
+    /// How many requests one address may send at once.
+    pub request_burst: NonZeroU32,
+    /// The origins of pages that may ask from a browser, for example `https://shop.example`.
+    pub cors_origins: Vec<String>,
+    /// What whoever reaches the listener may do, as there are no accounts: permissions, or `*`.
+    pub anonymous: Vec<String>,
     /// How long requests in flight may take to end when the process is told to stop.
     pub drain_ms: u64,
 }
 
 impl Http {
     /// How much a request may take.
-    pub fn limits(&self) -> api::Limits {
-        let deadline = Duration::from_millis(self.deadline_ms);
-        api::Limits { body_bytes: self.body_limit_bytes, deadline }
+    ///
+    /// # Errors
+    /// An origin or a permission is none.
+    pub fn limits(&self) -> anyhow::Result<api::Limits> {
+        let origins = self.cors_origins.iter().map(String::as_str);
+        let anonymous = self.anonymous.iter().map(String::as_str);
+        let burst = self.request_burst;
+        let rate = NonZeroU32::new(self.requests_per_second);
+        Ok(api::Limits {
+            body_bytes: self.body_limit_bytes,
+            deadline: self.deadline(),
+            rate: rate.map(|per_second| api::RateLimit { per_second, burst }),
+            origins: api::Origins::parse(origins).context("`http.cors_origins` cannot be used")?,
+            anonymous: api::Grants::named(anonymous).context("`http.anonymous` cannot be used")?,
+        })
+    }
+
+    /// Longest time to an answer.
+    pub const fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
     }
 
     /// How long a query waits for its read model, less than a request may take.

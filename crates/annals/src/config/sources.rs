@@ -65,7 +65,10 @@ fn assign(
     value: &str,
 ) -> Result<ConfigBuilder<DefaultState>, ConfigError> {
     match key {
-        "roles" => builder.set_override(key, value.split(',').map(str::trim).collect::<Vec<_>>()),
+        "roles" | "http.cors_origins" | "http.anonymous" => {
+            let values = value.split(',').map(str::trim).filter(|value| !value.is_empty());
+            builder.set_override(key, values.collect::<Vec<_>>())
+        }
         _ => builder.set_override(key, value),
     }
 }

@@ -7,10 +7,14 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use eventstore::{EventStore, Filter, Position, Tag};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::page::{PageBody, refused};
+use crate::cursor::Cursors;
+use crate::operation::{Operation, Parameter};
+use crate::page::{Page, PageBody, refused};
 use crate::parameters::Parameters;
+use crate::principal::Permission;
 use crate::problem::Problem;
 
 const KNOWN: &[&str] = &[
@@ -32,12 +36,57 @@ const KNOWN: &[&str] = &[
 /// then, not late ones.
 const LOOKS: usize = 20;
 
+pub(super) fn operation() -> Operation {
+    let summary = "What happened, the oldest first, through a filter";
+    let position = || json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
+    let time = || json!({"type": "string", "format": "date-time"});
+    let moment = json!("2026-01-01T00:00:00Z");
+    let uuid = || json!({"type": "string", "format": "uuid"});
+    let id = json!("01943c5e-7b1a-7cc0-9d3f-2f6f3f0e8a14");
+    let text = |most: u16| json!({"type": "string", "minLength": 1, "maxLength": most});
+    let several = |items: Value| json!({"type": "array", "items": items});
+    let filter =
+        |name, description, schema, example| Parameter::query(name, description, schema, example);
+    Operation::query("listEvents", summary, Permission::Audit)
+        .takes(filter("after", "Only events behind this position.", position(), json!(0)))
+        .takes(filter("to", "Only events up to this position.", position(), json!(1000)))
+        .takes(filter("since", "Only what was recorded then or later.", time(), moment.clone()))
+        .takes(filter("until", "Only what was recorded before.", time(), moment))
+        .takes(filter(
+            "type",
+            "Only events of one of these types, without version.",
+            several(text(255)),
+            json!(["ordering.order-placed"]),
+        ))
+        .takes(filter(
+            "category",
+            "Only events of streams of one of these categories.",
+            several(json!({"type": "string", "enum": audit::categories()})),
+            json!(["ordering.order"]),
+        ))
+        .takes(filter(
+            "tag",
+            "Only events that carry all of these tags.",
+            several(text(255)),
+            Value::Null,
+        ))
+        .takes(filter("actor", "Only what this one asked for.", text(255), json!("anonymous")))
+        .takes(filter("correlation", "Only what follows from this request.", uuid(), id.clone()))
+        .takes(filter("causation", "Only what follows from this message.", uuid(), id))
+        .paged()
+        .shows::<PageBody<EventRecord>>(
+            "Some of the events. A page can be short although it is not the last.",
+            json!({"items": [super::example()]}),
+        )
+}
+
 pub(super) async fn browse(
     State(store): State<EventStore>,
+    State(cursors): State<Cursors>,
     parameters: Parameters,
 ) -> Result<Json<PageBody<EventRecord>>, Problem> {
     let parameters = parameters.only(KNOWN)?;
-    let (limit, cursor) = parameters.page()?;
+    let page = Page::<i64>::of(&parameters, &cursors)?;
     let filter = filter(&parameters, &audit::event_types(&store).await?)?;
     let range = Range {
         after: parameters.one("after", position)?,
@@ -48,21 +97,21 @@ pub(super) async fn browse(
     let head = store.head().await?;
     let (after, to) = range.positions(&store).await?;
     let end = to.min(head);
-    let mut reached = cursor.map_or(after, |cursor| after.max(Position::new(cursor)));
+    let mut reached = page.after.map_or(after, |cursor| after.max(Position::new(cursor)));
     let mut items: Vec<EventRecord> = Vec::new();
     for _ in 0..LOOKS {
-        let wanted = usize::from(limit) - items.len();
-        let wanted = u16::try_from(wanted).unwrap_or(limit);
+        let wanted = usize::from(page.limit) - items.len();
+        let wanted = u16::try_from(wanted).unwrap_or(page.limit);
         if wanted == 0 || reached >= end {
             break;
         }
-        let page = store.read_page(&filter, reached, end, wanted).await?;
-        for event in page.events {
+        let read = store.read_page(&filter, reached, end, wanted).await?;
+        for event in read.events {
             items.push(event.try_into()?);
         }
-        reached = page.reached;
+        reached = read.reached;
     }
-    Ok(Json(PageBody::new(items, (reached < end).then(|| reached.get()))))
+    page.holds(items, (reached < end).then(|| reached.get())).map(Json)
 }
 
 fn filter(parameters: &Parameters, types: &BTreeSet<String>) -> Result<Filter, Problem> {

@@ -4,13 +4,34 @@ use application::audit::Difference;
 use axum::Json;
 use axum::extract::State;
 use eventstore::EventStore;
+use serde_json::json;
 
+use crate::operation::Operation;
 use crate::parameters::Parameters;
 use crate::params::Path;
-use crate::problem::Problem;
+use crate::principal::Permission;
+use crate::problem::{Code, Problem};
 
 /// Most events of one answer; all of them are at `…/events`.
 const MOST: usize = 1_000;
+
+pub(super) fn operation() -> Operation {
+    let summary = "What changed in an aggregate between two moments, and why";
+    let example = json!({
+        "stream": "catalog.product-01943c5e-7b1a-7cc0-9d3f-2f6f3f0e8a11",
+        "from": super::example_state(),
+        "to": super::example_state(),
+        "changes": [{"pointer": "/price/amount", "from": 1250, "to": 990}],
+        "events": [super::example()],
+        "events_left_out": 0,
+    });
+    Operation::query("showDifference", summary, Permission::Audit)
+        .takes(super::stream_parameter())
+        .takes(super::moment_parameter("from", "The earlier moment.").required())
+        .takes(super::moment_parameter("to", "The later one.").required())
+        .shows::<Difference>("What changed.", example)
+        .refused_as(&[Code::NotFound, Code::NotReached])
+}
 
 pub(super) async fn difference(
     State(store): State<EventStore>,

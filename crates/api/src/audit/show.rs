@@ -5,9 +5,18 @@ use axum::Json;
 use axum::extract::State;
 use eventstore::{EventId, EventStore};
 
+use crate::operation::{Operation, Parameter};
 use crate::parameters::Parameters;
 use crate::params::Path;
+use crate::principal::Permission;
 use crate::problem::{Code, Problem};
+
+pub(super) fn operation() -> Operation {
+    Operation::query("showEvent", "One event", Permission::Audit)
+        .takes(Parameter::id("The event."))
+        .shows::<EventRecord>("The event.", super::example())
+        .refused_as(&[Code::NotFound])
+}
 
 pub(super) async fn show(
     State(store): State<EventStore>,

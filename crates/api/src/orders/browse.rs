@@ -1,21 +1,45 @@
-//! `GET /v1/orders`: orders, the newest first.
+//! `GET /v1/orders`: orders, the newest first unless asked otherwise.
 
 use axum::Json;
 use axum::extract::State;
-use projections::orders::ORDERS;
+use projections::orders::{Listing, ORDERS, Status};
+use serde_json::json;
 
 use super::OrderBody;
-use crate::page::{PageBody, PageQuery};
+use crate::cursor::Cursors;
+use crate::operation::{Operation, Parameter};
+use crate::page::{Page, PageBody};
+use crate::parameters::Parameters;
+use crate::principal::Permission;
 use crate::problem::Problem;
 use crate::queries::{MinPosition, Queries};
 
+const STATUSES: &[&str] = &["placed", "confirmed", "rejected"];
+const SORTS: &[&str] = &["-placed", "placed"];
+
+pub(super) fn operation() -> Operation {
+    let example = json!({"items": [super::example()]});
+    Operation::query("listOrders", "Orders, page by page", Permission::ReadOrders)
+        .takes(Parameter::choice("status", "Only orders that stand there.", STATUSES))
+        .takes(Parameter::choice("sort", "The newest first (`-placed`) or last.", SORTS))
+        .paged()
+        .fresh()
+        .shows::<PageBody<OrderBody>>("Some of the orders.", example)
+}
+
 pub(super) async fn browse(
     State(queries): State<Queries>,
+    State(cursors): State<Cursors>,
     min_position: MinPosition,
-    PageQuery { limit, after }: PageQuery,
+    parameters: Parameters,
 ) -> Result<Json<PageBody<OrderBody>>, Problem> {
+    let parameters = parameters.only(&["status", "sort", "limit", "cursor"])?;
+    let status = parameters.choice("status", STATUSES)?.and_then(Status::named);
+    let oldest_first = parameters.choice("sort", SORTS)? == Some("placed");
+    let page = Page::of(&parameters, &cursors)?;
     let queries = queries.fresh(&ORDERS, None, min_position).await?;
-    let page = projections::orders::list(queries, after, limit).await?;
-    let items = page.orders.into_iter().map(OrderBody::from).collect();
-    Ok(Json(PageBody::new(items, page.next)))
+    let listing = Listing { status, oldest_first };
+    let found = projections::orders::list(queries, listing, page.after, page.limit).await?;
+    let items = found.orders.into_iter().map(OrderBody::from).collect();
+    page.holds(items, found.next).map(Json)
 }

@@ -4,26 +4,51 @@ use application::CommandBus;
 use application::ordering::PlaceOrder;
 use axum::extract::State;
 use domain::ids::OrderId;
-use domain::ordering::{RequestedLine, RequestedLines};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use domain::ordering::{ORDER, RequestedLine, RequestedLines};
+use schemars::JsonSchema;
+use serde_json::json;
 
-use crate::body::{Body, Object};
-use crate::created::Created;
+use crate::body::{Body, Fields, Shape};
+use crate::layers::Key;
+use crate::operation::Operation;
 use crate::origin::CommandOrigin;
-use crate::problem::Problem;
+use crate::principal::Permission;
+use crate::problem::{Code, Problem};
+use crate::receipts::{self, Created};
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What is asked for.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "PlaceOrder", deny_unknown_fields)]
 pub(super) struct Request {
-    #[serde(deserialize_with = "lines")]
     lines: RequestedLines,
 }
 
-fn lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RequestedLines, D::Error> {
-    let lines = Vec::<Object<RequestedLine>>::deserialize(deserializer)?;
-    let lines: Vec<_> = lines.into_iter().map(|Object(line)| line).collect();
-    lines.try_into().map_err(D::Error::custom)
+impl Shape for Request {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let lines = fields.objects::<RequestedLine, _>("lines");
+        Some(Self { lines: lines? })
+    }
+}
+
+impl Shape for RequestedLine {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let (product_id, quantity) = (fields.value("product_id"), fields.value("quantity"));
+        Some(Self { product_id: product_id?, quantity: quantity? })
+    }
+}
+
+pub(super) fn operation() -> Operation {
+    let line = json!({"product_id": "01943c5e-7b1a-7cc0-9d3f-2f6f3f0e8a11", "quantity": 2});
+    let created = json!({"id": "01943c5e-8f22-7d10-8a55-0c3b9d1e4f22"});
+    Operation::command("placeOrder", "Place an order", Permission::PlaceOrders, Key::Required)
+        .with_body::<Request>(json!({"lines": [line]}))
+        .creates::<receipts::Body<OrderId>>("It is placed, at the prices of this moment.", created)
+        .refused_as(&[
+            Code::UnknownProduct,
+            Code::MixedCurrencies,
+            Code::TotalTooLarge,
+            Code::MessageTooLarge,
+        ])
 }
 
 pub(super) async fn place(
@@ -32,5 +57,5 @@ pub(super) async fn place(
     Body(Request { lines }): Body<Request>,
 ) -> Result<Created<OrderId>, Problem> {
     let (id, receipt) = bus.place_order(&origin, PlaceOrder { lines }).await?;
-    Ok(Created { collection: "/v1/orders", id, receipt })
+    Ok(Created { collection: "/v1/orders", category: ORDER, id, receipt })
 }

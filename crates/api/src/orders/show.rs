@@ -1,22 +1,36 @@
 //! `GET /v1/orders/{id}`: one order, as it is or as it was.
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use domain::ids::OrderId;
 use projections::orders::{self, ORDERS, Order};
 
 use super::OrderBody;
+use crate::etag::IfNoneMatch;
+use crate::operation::{Operation, Parameter};
 use crate::parameters::Parameters;
 use crate::params::Path;
+use crate::principal::Permission;
 use crate::problem::{Code, Problem};
 use crate::queries::{MinPosition, Queries, read_moment};
+
+pub(super) fn operation() -> Operation {
+    Operation::query("showOrder", "One order, as it is or as it was", Permission::ReadOrders)
+        .takes(Parameter::id("The order."))
+        .as_of()
+        .fresh()
+        .conditional()
+        .shows::<OrderBody>("The order.", super::example())
+        .refused_as(&[Code::NotFound])
+}
 
 pub(super) async fn show(
     State(queries): State<Queries>,
     Path(id): Path<OrderId>,
     min_position: MinPosition,
+    if_none_match: IfNoneMatch,
     parameters: Parameters,
-) -> Result<Json<OrderBody>, Problem> {
+) -> Result<Response, Problem> {
     let parameters = parameters.only(&["as_of"])?;
     let moment = parameters.one("as_of", read_moment)?;
     let (order, absent) = if let Some(moment) = moment {
@@ -27,5 +41,6 @@ pub(super) async fn show(
         let queries = queries.fresh(&ORDERS, Some(&key), min_position).await?;
         (orders::get(queries, id).await?, "No order has this id.")
     };
-    order.map(|order| Json(order.into())).ok_or_else(|| Problem::new(Code::NotFound, absent))
+    let order = order.ok_or_else(|| Problem::new(Code::NotFound, absent))?;
+    Ok(if_none_match.answer(order.revision, OrderBody::from(order)))
 }

@@ -1,10 +1,11 @@
 //! The codes of problems. A code is for ever; texts may change.
 
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What the catalogue says of a kind of problem.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct Entry {
     /// The stable name.
     pub code: &'static str,
@@ -20,7 +21,7 @@ pub struct Entry {
 macro_rules! catalogue {
     ($($(#[$doc:meta])* $kind:ident $status:ident $code:literal, $title:literal, $remedy:literal;)+) => {
         /// A kind of problem.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code {
             $($(#[$doc])* $kind,)+
         }
@@ -78,6 +79,14 @@ catalogue! {
     MessageTooLarge PAYLOAD_TOO_LARGE "message-too-large",
         "What would be told of this is too large",
         "Ask for less at a time, for example fewer lines.";
+    /// Who asks may not.
+    Forbidden FORBIDDEN "forbidden",
+        "This takes a permission that you do not have",
+        "Ask the operator for the permission that `detail` names.";
+    /// The address has asked too often.
+    TooManyRequests TOO_MANY_REQUESTS "too-many-requests",
+        "Too many requests came from your address",
+        "Wait as long as `Retry-After` says; `RateLimit` tells beforehand what is left.";
     /// The request is for another host.
     Misdirected MISDIRECTED_REQUEST "misdirected-request",
         "The request is for another host",
@@ -118,6 +127,22 @@ catalogue! {
     IdempotencyKeyReused UNPROCESSABLE_ENTITY "idempotency-key-reused",
         "This idempotency key was used for another request",
         "Use a new key for a new request.";
+    /// A command that must have a name has none.
+    IdempotencyKeyMissing BAD_REQUEST "idempotency-key-missing",
+        "This command must have an idempotency key",
+        "Send a new `Idempotency-Key` with each command, and the same one when you send it again.";
+    /// The first command of this name is still in hand.
+    IdempotencyKeyInUse CONFLICT "idempotency-key-in-use",
+        "The first request with this idempotency key is still in hand",
+        "Send the request again after a moment, with the same key.";
+    /// The command is meant for another state.
+    PreconditionFailed PRECONDITION_FAILED "precondition-failed",
+        "It has changed since you have seen it",
+        "Read it again, decide anew and send the new `ETag` as `If-Match`.";
+    /// The command does not say for which state it is meant.
+    PreconditionRequired PRECONDITION_REQUIRED "precondition-required",
+        "This command must say which state it is meant for",
+        "Send the `ETag` of the state you have seen as `If-Match`, or `*`.";
     /// Others kept changing the same things.
     Contended SERVICE_UNAVAILABLE "contended",
         "Others kept changing the same things",

@@ -1,7 +1,7 @@
 //! Which problem each error of the inner crates is, in one place.
 
 use application::audit::AuditError;
-use application::{CommandError, MessageTooLarge};
+use application::{CommandError, MessageTooLarge, Refusal};
 use domain::{Rejection, catalog, inventory, ordering};
 use eventstore::aggregate::LoadError;
 use eventstore::{AppendError, KeyringError};
@@ -13,7 +13,10 @@ use super::{Code, Problem};
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::Rejected(rejection) => rejection.into(),
+            CommandError::Rejected(Refusal::Rejected(rejection)) => rejection.into(),
+            CommandError::Rejected(Refusal::Changed { .. }) => {
+                Self::new(Code::PreconditionFailed, "Nothing was changed.")
+            }
             CommandError::Contended { .. } => Self::new(Code::Contended, "Nothing was changed."),
             CommandError::Append(error) => error.into(),
             CommandError::Load(LoadError::Database { source, .. }) => source.into(),
@@ -47,6 +50,9 @@ impl From<Rejection> for Problem {
                 | ordering::Rejection::NotPlaced(_)
                 | ordering::Rejection::AlreadySettled(_),
             ) => Self::new(Code::Rejected, detail),
+            Rejection::Catalog(catalog::Rejection::NotListed(_)) => {
+                Self::new(Code::NotFound, "No product has this id.")
+            }
             Rejection::Ordering(ordering::Rejection::UnknownProduct { line, .. }) => {
                 Self::new(Code::UnknownProduct, "Nothing was ordered.")
                     .field(format!("/lines/{line}/product_id"), detail)

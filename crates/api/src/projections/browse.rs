@@ -4,11 +4,24 @@ use axum::Json;
 use axum::extract::State;
 use eventstore::EventStore;
 use projections::overview::overview;
+use serde_json::json;
 
 use super::ProjectionBody;
+use crate::operation::Operation;
 use crate::page::PageBody;
 use crate::parameters::Parameters;
+use crate::principal::Permission;
 use crate::problem::Problem;
+
+pub(super) fn operation() -> Operation {
+    let summary = "How the read models are doing";
+    Operation::query("listProjections", summary, Permission::ReadProjections).shows::<PageBody<
+        ProjectionBody,
+    >>(
+        "Every read model.",
+        json!({"items": [super::example()]}),
+    )
+}
 
 pub(super) async fn browse(
     State(store): State<EventStore>,
@@ -16,5 +29,5 @@ pub(super) async fn browse(
 ) -> Result<Json<PageBody<ProjectionBody>>, Problem> {
     parameters.only(&[])?;
     let all = overview(&store, projections::ALL).await?;
-    Ok(Json(PageBody::new(all.into_iter().map(ProjectionBody::from).collect(), None)))
+    Ok(Json(PageBody::whole(all.into_iter().map(ProjectionBody::from).collect())))
 }

@@ -9,14 +9,19 @@ use projections::generation::{self, Generation};
 use projections::operations::{ParkedKey, parked_keys};
 use projections::overview::overview;
 use projections::{Projection, rebuild};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use super::ProjectionBody;
+use crate::operation::{Operation, Parameter};
 use crate::parameters::Parameters;
 use crate::params::Path;
+use crate::principal::Permission;
 use crate::problem::{Code, Problem};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ProjectionInDetail")]
 pub(super) struct Body {
     #[serde(flatten)]
     projection: ProjectionBody,
@@ -28,7 +33,8 @@ pub(super) struct Body {
     parked: Vec<ParkedBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Generation")]
 struct GenerationBody {
     id: i64,
     state: &'static str,
@@ -37,26 +43,31 @@ struct GenerationBody {
     /// When it was last made live.
     #[serde(skip_serializing_if = "Option::is_none")]
     live_at: Option<DateTime<Utc>>,
+    #[schemars(with = "i64")]
     position: Position,
     /// How it differed from the one that was live when it had been made.
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<ComparisonBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ParkedKey")]
 struct ParkedBody {
     key: String,
     parked_at: DateTime<Utc>,
     /// The first of its events that wait.
+    #[schemars(with = "i64")]
     position: Position,
     events: i64,
     attempts: i32,
     error: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Comparison")]
 struct ComparisonBody {
     /// Up to where both had come.
+    #[schemars(with = "i64")]
     position: Position,
     equal: bool,
     live_parked_keys: i64,
@@ -64,7 +75,8 @@ struct ComparisonBody {
     tables: Vec<TableBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TableComparison")]
 struct TableBody {
     table: String,
     live_rows: i64,
@@ -78,13 +90,27 @@ struct TableBody {
     examples: Vec<RowBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RowDifference")]
 struct RowBody {
     key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     new: Option<String>,
+}
+
+pub(super) fn operation() -> Operation {
+    let schema = json!({"type": "string"});
+    let mut example = super::example();
+    example["reads"] = json!(["ordering.order-placed"]);
+    example["generations"] = json!([]);
+    example["parked"] = json!([]);
+    let summary = "One read model, with its generations and its parked keys";
+    Operation::query("showProjection", summary, Permission::ReadProjections)
+        .takes(Parameter::path("name", "Its name.", schema, json!("orders")))
+        .shows::<Body>("The read model.", example)
+        .refused_as(&[Code::NotFound])
 }
 
 pub(super) async fn show(

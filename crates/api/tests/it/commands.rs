@@ -76,7 +76,7 @@ async fn a_command_that_comes_again_is_answered_as_the_first_time() {
 async fn a_query_beyond_the_deadline() {
     let app = TestApp::with_deadline(Duration::from_millis(100)).await;
     let mut holding = app.pool().begin().await.unwrap();
-    let lock = "LOCK TABLE products_v1.products IN ACCESS EXCLUSIVE MODE";
+    let lock = "LOCK TABLE products_v2.products IN ACCESS EXCLUSIVE MODE";
     sqlx::query(lock).execute(&mut *holding).await.unwrap();
     insta::assert_json_snapshot!(app.get("/v1/products").await);
 }

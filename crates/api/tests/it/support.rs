@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use api::{ApiState, HttpMetrics, Limits, Queries};
+use api::{ApiState, Cursors, Grants, HttpMetrics, Limits, Origins, Queries};
 use application::CommandBus;
 use application::ports::{Clock, IdSource};
 use axum::Router;
@@ -79,7 +79,7 @@ impl TestApp {
         let database = TestDatabase::create(&MIGRATOR).await;
         let store = open(&database, database.pool()).await;
         let freshness = Freshness::new(database.pool(), Reached::default());
-        Self::of(database, store, freshness, SHORT, deadline)
+        Self::of(database, store, freshness, SHORT, deadline).await
     }
 
     /// Whose queries wait for so long for their read models.
@@ -87,7 +87,7 @@ impl TestApp {
         let database = TestDatabase::create(&MIGRATOR).await;
         let store = open(&database, database.pool()).await;
         let freshness = Freshness::new(database.pool(), Reached::default());
-        Self::of(database, store, freshness, wait, DEADLINE)
+        Self::of(database, store, freshness, wait, DEADLINE).await
     }
 
     /// On a server that the test may kill; requests do not wait long for it.
@@ -99,7 +99,7 @@ impl TestApp {
             .unwrap();
         let store = open(&database, pool.clone()).await;
         let freshness = Freshness::new(pool, Reached::default());
-        Self::of(database, store, freshness, SHORT, DEADLINE)
+        Self::of(database, store, freshness, SHORT, DEADLINE).await
     }
 
     /// Whose queries wait as long as it takes for read models that others keep; for how far they are
@@ -108,7 +108,7 @@ impl TestApp {
         let database = TestDatabase::create(&MIGRATOR).await;
         let store = open(&database, database.pool()).await;
         let freshness = Freshness::new(asking(&database), Reached::default());
-        Self::of(database, store, freshness, LIMIT, DEADLINE)
+        Self::of(database, store, freshness, LIMIT, DEADLINE).await
     }
 
     /// Whose queries wait as long as it takes for read models that this very process keeps; for how
@@ -118,7 +118,7 @@ impl TestApp {
         let store = open(&database, database.pool()).await;
         let keeper = Keeper::start(&store);
         let freshness = Freshness::new(asking(&database), keeper.reached.clone());
-        (Self::of(database, store, freshness, LIMIT, DEADLINE), keeper)
+        (Self::of(database, store, freshness, LIMIT, DEADLINE).await, keeper)
     }
 
     /// The same service in a new process, which keeps the read models from now on.
@@ -126,10 +126,10 @@ impl TestApp {
         let store = open(&self.database, self.database.pool()).await;
         let keeper = Keeper::start(&store);
         let freshness = Freshness::new(self.database.pool(), keeper.reached.clone());
-        (Self::of(self.database, store, freshness, SHORT, DEADLINE), keeper)
+        (Self::of(self.database, store, freshness, SHORT, DEADLINE).await, keeper)
     }
 
-    fn of(
+    async fn of(
         database: TestDatabase,
         store: EventStore,
         freshness: Freshness,
@@ -141,8 +141,15 @@ impl TestApp {
         let queries = Queries { source: source(&store), freshness, wait };
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry).unwrap();
-        let limits = Limits { body_bytes: BODY_BYTES, deadline };
-        let router = api::router(ApiState { bus, queries, ids }, &metrics, limits);
+        let limits = Limits {
+            body_bytes: BODY_BYTES,
+            deadline,
+            rate: None,
+            origins: Origins::default(),
+            anonymous: Grants::all(),
+        };
+        let cursors = Cursors::load(&database.pool()).await.unwrap();
+        let router = api::router(ApiState { bus, queries, cursors, ids }, &metrics, limits);
         Self { database, store, router, registry }
     }
 
@@ -194,7 +201,8 @@ impl TestApp {
 
     /// Places an order and answers with its address and its position.
     pub(crate) async fn place(&self, lines: &[(&str, i64)]) -> (String, String) {
-        let answer = self.post("/v1/orders", order(lines)).await;
+        let key = format!("place {}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let answer = self.post_as(&key, "/v1/orders", order(lines)).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         (answer.headers["location"].clone(), answer.headers["annals-position"].clone())
     }
@@ -368,8 +376,8 @@ fn tells_nothing(text: &str) {
         "UPDATE",
         "relation",
         "eventstore",
-        "orders_v1",
-        "products_v1",
+        "orders_v2",
+        "products_v2",
         "sqlx",
         "pool",
         "127.0.0.1",

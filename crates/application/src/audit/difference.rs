@@ -2,6 +2,7 @@
 
 use eventstore::{EventStore, StreamId};
 use futures_util::TryStreamExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -9,9 +10,10 @@ use super::state::{Fold, Reached, StateAt, reached, up_to};
 use super::{AsOf, AuditError, EventRecord};
 
 /// What changed in an aggregate between two moments.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Difference {
     /// Its stream.
+    #[schemars(with = "String")]
     pub stream: StreamId,
     /// What it was at the first moment.
     pub from: StateAt,
@@ -26,7 +28,7 @@ pub struct Difference {
 }
 
 /// One field that differs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Change {
     /// JSON pointer (RFC 6901) into the states; empty for all of it.
     pub pointer: String,

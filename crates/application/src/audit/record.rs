@@ -2,27 +2,34 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use eventstore::{CommandId, EventId, Position, RecordedEvent, StreamId, StreamVersion, Tag};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// An event, with everything that is recorded of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 pub struct EventRecord {
     /// Its place in the log.
+    #[schemars(with = "i64")]
     pub position: Position,
     /// When it was appended.
     #[serde(serialize_with = "microseconds")]
     pub recorded_at: DateTime<Utc>,
     /// Its id.
+    #[schemars(with = "Uuid")]
     pub event_id: EventId,
     /// What it says, and in which shape, for example `ordering.order-placed.v1`.
     pub r#type: String,
     /// The stream it belongs to.
+    #[schemars(with = "String")]
     pub stream: StreamId,
     /// Its place in the stream.
+    #[schemars(with = "i64")]
     pub version: StreamVersion,
     /// The command it follows from.
+    #[schemars(with = "Uuid")]
     pub command_id: CommandId,
     /// The request that began the whole story.
     pub correlation_id: Uuid,
@@ -33,8 +40,10 @@ pub struct EventRecord {
     /// W3C traceparent of the request.
     pub trace: Option<String>,
     /// What decisions across streams may find it by.
+    #[schemars(with = "Vec<String>")]
     pub tags: Vec<Tag>,
     /// As it was appended.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub payload: Box<RawValue>,
 }
 

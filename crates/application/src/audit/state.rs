@@ -6,17 +6,20 @@ use eventstore::{
     Direction, EventStore, Moment, Position, RecordedEvent, StreamId, StreamSlice, StreamVersion,
 };
 use futures_util::TryStreamExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{AsOf, AuditError};
 
 /// How far a stream had come at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reached {
     /// Its version; 0 if nothing had happened yet.
+    #[schemars(with = "i64")]
     pub version: StreamVersion,
     /// Where its last event is in the log.
+    #[schemars(with = "Option<i64>")]
     pub position: Option<Position>,
     /// When its last event was recorded.
     #[serde(serialize_with = "optional_microseconds")]
@@ -24,7 +27,7 @@ pub struct Reached {
 }
 
 /// What an aggregate was at a moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StateAt {
     /// How far its stream had come.
     #[serde(flatten)]

@@ -11,6 +11,7 @@ payloads! {
     /// Events of the catalog.
     CatalogEvent {
         ProductListed = "catalog.product-listed" v 1,
+        ProductRepriced = "catalog.product-repriced" v 1,
     }
 }
 
@@ -28,10 +29,21 @@ pub struct ProductListed {
     pub price: Money,
 }
 
+/// A product has another price from now on; orders keep the one they were placed at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductRepriced {
+    /// The product.
+    pub product_id: ProductId,
+    /// The price of one.
+    pub price: Money,
+}
+
 impl CatalogEvent {
     pub(crate) const fn stream(&self) -> Stream {
         match self {
             Self::ProductListed(event) => super::product(event.product_id),
+            Self::ProductRepriced(event) => super::product(event.product_id),
         }
     }
 
@@ -40,6 +52,7 @@ impl CatalogEvent {
             Self::ProductListed(event) => {
                 vec![Claim { namespace: "catalog.sku", value: event.sku.unique_form() }]
             }
+            Self::ProductRepriced(_) => Vec::new(),
         }
     }
 }

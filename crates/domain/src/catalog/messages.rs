@@ -12,6 +12,7 @@ public_payloads! {
     /// Messages of the catalog.
     CatalogMessage {
         ProductListed = "catalog.product-listed" v 1,
+        ProductRepriced = "catalog.product-repriced" v 1,
     }
 }
 
@@ -30,6 +31,17 @@ pub struct ProductListed {
     pub price: Money,
 }
 
+/// A product has another price from now on.
+///
+/// Orders that are placed already keep the price they were placed at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProductRepriced {
+    /// The product.
+    pub product_id: ProductId,
+    /// The price of one.
+    pub price: Money,
+}
+
 impl CatalogMessage {
     /// What the public learns of `event`.
     #[must_use]
@@ -39,6 +51,10 @@ impl CatalogMessage {
                 product_id: event.product_id,
                 sku: event.sku.clone(),
                 name: event.name.clone(),
+                price: event.price,
+            })),
+            CatalogEvent::ProductRepriced(event) => Some(Self::ProductRepriced(ProductRepriced {
+                product_id: event.product_id,
                 price: event.price,
             })),
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CatalogEvent, ProductListed};
+use super::{CatalogEvent, ProductListed, ProductRepriced};
 use crate::ids::ProductId;
 use crate::values::{Money, ProductName, Sku};
 use crate::{Aggregate, Aggregates, Decider, Event, Stream};
@@ -26,6 +26,9 @@ impl Aggregate for Product {
     fn evolve(self, event: &Event) -> Self {
         match event {
             Event::Catalog(CatalogEvent::ProductListed(listed)) => Self(Some(listed.clone())),
+            Event::Catalog(CatalogEvent::ProductRepriced(ProductRepriced { price, .. })) => {
+                Self(self.0.map(|offer| ProductListed { price: *price, ..offer }))
+            }
             Event::Inventory(_) | Event::Ordering(_) => self,
         }
     }
@@ -54,6 +57,9 @@ pub enum Rejection {
     /// The id is in use.
     #[error("product {0} is listed already")]
     AlreadyListed(ProductId),
+    /// Nobody has listed it.
+    #[error("no product {0} is listed")]
+    NotListed(ProductId),
 }
 
 impl Decider for ListProduct {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProductId;
@@ -10,12 +11,13 @@ use crate::values::Quantity;
 const MOST: usize = 100;
 
 /// The lines of an order: 1 to 100, no product twice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<RequestedLine>", into = "Vec<RequestedLine>")]
+#[schemars(extend("minItems" = 1, "maxItems" = MOST))]
 pub struct RequestedLines(Vec<RequestedLine>);
 
 /// Some of one product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestedLine {
     /// The product.

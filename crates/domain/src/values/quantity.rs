@@ -33,8 +33,11 @@ impl TryFrom<i64> for Quantity {
 }
 
 /// How many there are: 0 to 1,000,000 at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "i64")]
+#[schemars(extend("minimum" = 0, "maximum" = MOST))]
 pub struct StockLevel(u32);
 
 impl StockLevel {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cache::Slot;
 use super::{Aggregate, Loaded};
-use crate::{Claim, CommandId, Condition, Fingerprint, Metadata, StreamId};
+use crate::{Claim, CommandId, Condition, Fingerprint, Metadata, StreamId, StreamVersion};
 
 /// A command, apart from what it asks for: that is in the decision.
 #[derive(Debug, Clone)]
@@ -32,11 +32,21 @@ impl<A: Aggregate> States<'_, A> {
     /// command did not name it.
     #[must_use]
     pub fn get(&self, id: &StreamId) -> Option<&A> {
-        let loaded = match self.0 {
-            Held::InMemory(slots) => slots.get(id)?.as_ref()?,
-            Held::OfTransaction(loaded) => loaded.get(id)?,
-        };
-        Some(&loaded.state)
+        self.loaded(id).map(|loaded| &loaded.state)
+    }
+
+    /// The version of the stream `id` that its state is of; the start if nothing has happened, or
+    /// if the command did not name it.
+    #[must_use]
+    pub fn version(&self, id: &StreamId) -> StreamVersion {
+        self.loaded(id).map_or(StreamVersion::START, |loaded| loaded.version)
+    }
+
+    fn loaded(&self, id: &StreamId) -> Option<&Loaded<A>> {
+        match self.0 {
+            Held::InMemory(slots) => slots.get(id)?.as_ref(),
+            Held::OfTransaction(loaded) => loaded.get(id),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::queries::{Order, OrderLine, Row, Shortage, Status};
 use crate::document::{Change, Document};
 use crate::projection::expect_rows;
-use crate::{Entry, projection};
+use crate::{Entry, Revision, projection};
 
 impl Document for Order {
     type Id = OrderId;
@@ -40,7 +40,7 @@ impl Document for Order {
             (None, OrderingEvent::OrderPlaced(event)) => Ok(Some(placed(event, entry))),
             (Some(_), OrderingEvent::OrderPlaced(_)) => Err("the order is placed already"),
             (Some(order), OrderingEvent::OrderConfirmed(_)) => {
-                settled(order, Status::Confirmed, Vec::new())
+                settled(order, Status::Confirmed, Vec::new(), entry)
             }
             (Some(order), OrderingEvent::OrderRejected(event)) => {
                 let shortages = event.shortages.iter().map(|short| Shortage {
@@ -48,7 +48,7 @@ impl Document for Order {
                     requested: short.requested.get(),
                     available: short.available,
                 });
-                settled(order, Status::Rejected, shortages.collect())
+                settled(order, Status::Rejected, shortages.collect(), entry)
             }
             (None, _) => Err("nobody has placed the order"),
         }
@@ -63,7 +63,7 @@ impl Document for Order {
         let rows = sqlx::query_as!(
             Row,
             r#"
-            SELECT order_id, status, total, currency, placed_at, placed_position,
+            SELECT order_id, status, total, currency, placed_at, placed_position, version, changed_position,
                    shortages AS "shortages: Json<Vec<Shortage>>"
             FROM orders
             WHERE order_id = ANY ($1)
@@ -111,6 +111,7 @@ fn placed(event: &OrderPlaced, entry: &Entry<'_>) -> Order {
         currency: event.total.currency().code().to_owned(),
         placed_at: event.placed_at,
         placed: entry.recorded.position,
+        revision: Revision::of(entry.recorded),
         lines: lines.collect(),
         shortages: Vec::new(),
     }
@@ -120,9 +121,13 @@ fn settled(
     order: Order,
     status: Status,
     shortages: Vec<Shortage>,
+    entry: &Entry<'_>,
 ) -> Result<Option<Order>, &'static str> {
     match order.status {
-        Status::Placed => Ok(Some(Order { status, shortages, ..order })),
+        Status::Placed => {
+            let revision = Revision::of(entry.recorded);
+            Ok(Some(Order { status, shortages, revision, ..order }))
+        }
         Status::Confirmed | Status::Rejected => Err("the order is settled already"),
     }
 }
@@ -138,6 +143,8 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
     let times: Vec<_> = orders.iter().map(|order| order.placed_at).collect();
     let positions: Vec<_> = orders.iter().map(|order| order.placed.get()).collect();
     let shortages: Vec<_> = orders.iter().map(|order| json!(order.shortages)).collect();
+    let versions: Vec<_> = orders.iter().map(|order| order.revision.version.get()).collect();
+    let changed: Vec<_> = orders.iter().map(|order| order.revision.position.get()).collect();
     let lines: Vec<(Uuid, (i32, &OrderLine))> = orders
         .iter()
         .flat_map(|order| (0_i32..).zip(&order.lines).map(|line| (order.id.get(), line)))
@@ -152,13 +159,13 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
     sqlx::query!(
         r#"
         WITH placed AS (
-            INSERT INTO orders (order_id, status, total, currency, placed_at, placed_position, shortages)
+            INSERT INTO orders (order_id, status, total, currency, placed_at, placed_position, shortages, version, changed_position)
             SELECT *
-            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::jsonb[])
+            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::jsonb[], $8::bigint[], $9::bigint[])
         )
         INSERT INTO order_lines (order_id, line, product_id, sku, name, quantity, unit_price)
         SELECT *
-        FROM unnest($8::uuid[], $9::integer[], $10::uuid[], $11::text[], $12::text[], $13::bigint[], $14::bigint[])
+        FROM unnest($10::uuid[], $11::integer[], $12::uuid[], $13::text[], $14::text[], $15::bigint[], $16::bigint[])
         "#,
         &ids,
         &statuses as _,
@@ -167,6 +174,8 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
         &times,
         &positions,
         &shortages,
+        &versions,
+        &changed,
         &orders_of,
         &numbers,
         &products,
@@ -187,16 +196,22 @@ async fn update(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
     let ids: Vec<_> = orders.iter().map(|order| order.id.get()).collect();
     let statuses: Vec<_> = orders.iter().map(|order| order.status.as_str()).collect();
     let shortages: Vec<_> = orders.iter().map(|order| json!(order.shortages)).collect();
+    let versions: Vec<_> = orders.iter().map(|order| order.revision.version.get()).collect();
+    let changed: Vec<_> = orders.iter().map(|order| order.revision.position.get()).collect();
     let updated = sqlx::query!(
         r#"
         UPDATE orders
-        SET status = settled.status, shortages = settled.shortages
-        FROM unnest($1::uuid[], $2::text[], $3::jsonb[]) AS settled (id, status, shortages)
+        SET status = settled.status, shortages = settled.shortages,
+            version = settled.version, changed_position = settled.changed_position
+        FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::bigint[], $5::bigint[])
+            AS settled (id, status, shortages, version, changed_position)
         WHERE order_id = settled.id
         "#,
         &ids,
         &statuses as _,
         &shortages,
+        &versions,
+        &changed,
     )
     .execute(connection)
     .await?;

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::ids::{OrderId, ProductId};
-use eventstore::Position;
+use eventstore::{Position, StreamVersion};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::types::Json;
 use uuid::Uuid;
+
+use crate::Revision;
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +27,8 @@ pub struct Order {
     pub placed_at: DateTime<Utc>,
     /// Where the log says so; lists are in this order.
     pub placed: Position,
+    /// Which state of it this is.
+    pub revision: Revision,
     /// What is asked for, as it was given.
     pub lines: Vec<OrderLine>,
     /// Why it was rejected.
@@ -69,12 +73,12 @@ pub struct Shortage {
     pub available: u64,
 }
 
-/// Some of the orders, the newest first.
+/// Some of the orders, in the order that was asked for.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// The orders.
     pub orders: Vec<Order>,
-    /// Where the next page begins, if there is one.
+    /// Behind what the next page begins, if there is one.
     pub next: Option<i64>,
 }
 
@@ -85,6 +89,8 @@ pub(super) struct Row {
     pub(super) currency: String,
     pub(super) placed_at: DateTime<Utc>,
     pub(super) placed_position: i64,
+    pub(super) version: i64,
+    pub(super) changed_position: i64,
     pub(super) shortages: Json<Vec<Shortage>>,
 }
 
@@ -96,9 +102,9 @@ pub async fn get(pool: &PgPool, id: OrderId) -> Result<Option<Order>, sqlx::Erro
     let rows = sqlx::query_as!(
         Row,
         r#"
-        SELECT order_id, status, total, currency, placed_at, placed_position,
+        SELECT order_id, status, total, currency, placed_at, placed_position, version, changed_position,
                shortages AS "shortages: Json<Vec<Shortage>>"
-        FROM orders_v1.orders
+        FROM orders_v2.orders
         WHERE order_id = $1
         "#,
         id.get(),
@@ -108,26 +114,62 @@ pub async fn get(pool: &PgPool, id: OrderId) -> Result<Option<Order>, sqlx::Erro
     Ok(with_lines(pool, rows).await?.pop())
 }
 
-/// At most `limit` orders, the newest first, beginning after `after`.
+/// Which orders are asked for, and in which order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Listing {
+    /// Only these.
+    pub status: Option<Status>,
+    /// In the order they were placed; else the newest first.
+    pub oldest_first: bool,
+}
+
+/// At most `limit` orders of `listing`, beginning behind the one that was placed at `after`.
 ///
 /// # Errors
 /// The database cannot be reached.
-pub async fn list(pool: &PgPool, after: Option<i64>, limit: u16) -> Result<Page, sqlx::Error> {
-    let mut rows = sqlx::query_as!(
-        Row,
-        r#"
-        SELECT order_id, status, total, currency, placed_at, placed_position,
-               shortages AS "shortages: Json<Vec<Shortage>>"
-        FROM orders_v1.orders
-        WHERE $1::bigint IS NULL OR placed_position < $1
-        ORDER BY placed_position DESC
-        LIMIT $2
-        "#,
-        after,
-        i64::from(limit) + 1,
-    )
-    .fetch_all(pool)
-    .await?;
+pub async fn list(
+    pool: &PgPool,
+    listing: Listing,
+    after: Option<i64>,
+    limit: u16,
+) -> Result<Page, sqlx::Error> {
+    let status = listing.status.map(Status::as_str);
+    let more = i64::from(limit) + 1;
+    let mut rows = if listing.oldest_first {
+        sqlx::query_as!(
+            Row,
+            r#"
+            SELECT order_id, status, total, currency, placed_at, placed_position, version, changed_position,
+                   shortages AS "shortages: Json<Vec<Shortage>>"
+            FROM orders_v2.orders
+            WHERE ($1::bigint IS NULL OR placed_position > $1) AND ($2::text IS NULL OR status = $2)
+            ORDER BY placed_position
+            LIMIT $3
+            "#,
+            after,
+            status,
+            more,
+        )
+        .fetch_all(pool)
+        .await?
+    } else {
+        sqlx::query_as!(
+            Row,
+            r#"
+            SELECT order_id, status, total, currency, placed_at, placed_position, version, changed_position,
+                   shortages AS "shortages: Json<Vec<Shortage>>"
+            FROM orders_v2.orders
+            WHERE ($1::bigint IS NULL OR placed_position < $1) AND ($2::text IS NULL OR status = $2)
+            ORDER BY placed_position DESC
+            LIMIT $3
+            "#,
+            after,
+            status,
+            more,
+        )
+        .fetch_all(pool)
+        .await?
+    };
     let more = rows.len() > usize::from(limit);
     rows.truncate(limit.into());
     let next = rows.last().filter(|_| more).map(|row| row.placed_position);
@@ -139,7 +181,7 @@ async fn with_lines(pool: &PgPool, rows: Vec<Row>) -> Result<Vec<Order>, sqlx::E
     let lines = sqlx::query!(
         r#"
         SELECT order_id, product_id, sku, name, quantity, unit_price
-        FROM orders_v1.order_lines
+        FROM orders_v2.order_lines
         WHERE order_id = ANY ($1)
         ORDER BY order_id, line
         "#,
@@ -168,11 +210,15 @@ impl Row {
     pub(super) fn order(self, lines: Vec<OrderLine>) -> Order {
         Order {
             id: OrderId::new(self.order_id),
-            status: Status::from_column(&self.status),
+            status: Status::named(&self.status).unwrap_or(Status::Placed),
             total: self.total,
             currency: self.currency,
             placed_at: self.placed_at,
             placed: Position::new(self.placed_position),
+            revision: Revision {
+                version: StreamVersion::new(self.version),
+                position: Position::new(self.changed_position),
+            },
             lines,
             shortages: self.shortages.0,
         }
@@ -190,12 +236,11 @@ impl Status {
         }
     }
 
-    /// The column's CHECK leaves no fourth value.
-    fn from_column(status: &str) -> Self {
-        match status {
-            "confirmed" => Self::Confirmed,
-            "rejected" => Self::Rejected,
-            _ => Self::Placed,
-        }
+    /// The one that is called so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Placed, Self::Confirmed, Self::Rejected]
+            .into_iter()
+            .find(|status| status.as_str() == name)
     }
 }

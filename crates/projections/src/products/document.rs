@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use super::queries::{Product, Row};
 use crate::document::{Change, Document};
 use crate::projection::expect_rows;
-use crate::{Entry, projection};
+use crate::{Entry, Revision, projection};
 
 impl Document for Product {
     type Id = ProductId;
@@ -22,6 +22,7 @@ impl Document for Product {
     fn id(event: &Event) -> Option<ProductId> {
         match event {
             Event::Catalog(CatalogEvent::ProductListed(event)) => Some(event.product_id),
+            Event::Catalog(CatalogEvent::ProductRepriced(event)) => Some(event.product_id),
             Event::Inventory(InventoryEvent::StockReceived(event)) => Some(event.product_id),
             Event::Inventory(InventoryEvent::StockReserved(event)) => Some(event.product_id),
             Event::Inventory(_) | Event::Ordering(_) => None,
@@ -42,15 +43,27 @@ impl Document for Product {
                 currency: event.price.currency().code().to_owned(),
                 available: 0,
                 listed: entry.recorded.position,
+                sku_key: event.sku.unique_form(),
+                revision: Revision::of(entry.recorded),
             })),
-            (Some(_), Event::Catalog(_)) => Err("the product is listed already"),
+            (Some(_), Event::Catalog(CatalogEvent::ProductListed(_))) => {
+                Err("the product is listed already")
+            }
+            (Some(product), Event::Catalog(CatalogEvent::ProductRepriced(event))) => {
+                Ok(Some(Self {
+                    price: event.price.amount(),
+                    currency: event.price.currency().code().to_owned(),
+                    revision: Revision::of(entry.recorded),
+                    ..product
+                }))
+            }
             (Some(product), Event::Inventory(InventoryEvent::StockReceived(event))) => {
-                moved(product, i64::from(event.quantity.get()))
+                moved(product, i64::from(event.quantity.get()), entry)
             }
             (Some(product), Event::Inventory(InventoryEvent::StockReserved(event))) => {
-                moved(product, -i64::from(event.quantity.get()))
+                moved(product, -i64::from(event.quantity.get()), entry)
             }
-            (None, Event::Inventory(_)) => Err("nobody has listed the product"),
+            (None, Event::Catalog(_) | Event::Inventory(_)) => Err("nobody has listed the product"),
             (before, _) => Ok(before),
         }
     }
@@ -63,7 +76,8 @@ impl Document for Product {
         let rows = sqlx::query_as!(
             Row,
             r#"
-            SELECT product_id, sku, name, price, currency, available, listed_position
+            SELECT product_id, sku, name, price, currency, available, listed_position,
+                   sku_key, version, changed_position
             FROM products
             WHERE product_id = ANY ($1)
             "#,
@@ -92,12 +106,17 @@ impl Document for Product {
     }
 }
 
-fn moved(product: Product, change: i64) -> Result<Option<Product>, &'static str> {
+fn moved(
+    product: Product,
+    change: i64,
+    entry: &Entry<'_>,
+) -> Result<Option<Product>, &'static str> {
     let available = product.available + change;
     if available < 0 {
         return Err("more is set aside than there is");
     }
-    Ok(Some(Product { available, ..product }))
+    let revision = product.revision.moved_by(entry.recorded);
+    Ok(Some(Product { available, revision, ..product }))
 }
 
 async fn insert(connection: &mut PgConnection, products: &[Product]) -> Result<(), sqlx::Error> {
@@ -111,11 +130,14 @@ async fn insert(connection: &mut PgConnection, products: &[Product]) -> Result<(
     let currencies: Vec<_> = products.iter().map(|product| product.currency.as_str()).collect();
     let available: Vec<_> = products.iter().map(|product| product.available).collect();
     let positions: Vec<_> = products.iter().map(|product| product.listed.get()).collect();
+    let sku_keys: Vec<_> = products.iter().map(|product| product.sku_key.as_str()).collect();
+    let versions: Vec<_> = products.iter().map(|product| product.revision.version.get()).collect();
+    let changed: Vec<_> = products.iter().map(|product| product.revision.position.get()).collect();
     sqlx::query!(
         r#"
-        INSERT INTO products (product_id, sku, name, price, currency, available, listed_position)
+        INSERT INTO products (product_id, sku, name, price, currency, available, listed_position, sku_key, version, changed_position)
         SELECT *
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[])
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::bigint[])
         "#,
         &ids,
         &skus as _,
@@ -124,6 +146,9 @@ async fn insert(connection: &mut PgConnection, products: &[Product]) -> Result<(
         &currencies as _,
         &available,
         &positions,
+        &sku_keys as _,
+        &versions,
+        &changed,
     )
     .execute(connection)
     .await?;
@@ -136,15 +161,25 @@ async fn update(connection: &mut PgConnection, products: &[Product]) -> Result<(
     }
     let ids: Vec<_> = products.iter().map(|product| product.id.get()).collect();
     let available: Vec<_> = products.iter().map(|product| product.available).collect();
+    let prices: Vec<_> = products.iter().map(|product| product.price).collect();
+    let currencies: Vec<_> = products.iter().map(|product| product.currency.as_str()).collect();
+    let versions: Vec<_> = products.iter().map(|product| product.revision.version.get()).collect();
+    let changed: Vec<_> = products.iter().map(|product| product.revision.position.get()).collect();
     let updated = sqlx::query!(
         r#"
         UPDATE products
-        SET available = moved.available
-        FROM unnest($1::uuid[], $2::bigint[]) AS moved (id, available)
+        SET available = moved.available, price = moved.price, currency = moved.currency,
+            version = moved.version, changed_position = moved.changed_position
+        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[])
+            AS moved (id, available, price, currency, version, changed_position)
         WHERE product_id = moved.id
         "#,
         &ids,
         &available,
+        &prices,
+        &currencies as _,
+        &versions,
+        &changed,
     )
     .execute(connection)
     .await?;

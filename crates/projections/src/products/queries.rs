@@ -1,10 +1,12 @@
 //! What can be asked of the read model of products.
 
 use domain::ids::ProductId;
-use eventstore::Position;
-use serde::Serialize;
+use eventstore::{Position, StreamVersion};
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
+
+use crate::Revision;
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,15 +25,19 @@ pub struct Product {
     pub available: i64,
     /// Where the log says that it is offered; lists are in this order.
     pub listed: Position,
+    /// Its SKU in the form in which it is unique; lists by SKU are in the order of its bytes.
+    pub sku_key: String,
+    /// Which state of it this is.
+    pub revision: Revision,
 }
 
-/// Some of the products, in the order they were listed.
+/// Some of the products, in the order that was asked for.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// The products.
     pub products: Vec<Product>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<i64>,
+    /// Behind what the next page begins, if there is one.
+    pub next: Option<After>,
 }
 
 pub(super) struct Row {
@@ -42,6 +48,9 @@ pub(super) struct Row {
     pub(super) currency: String,
     pub(super) available: i64,
     pub(super) listed_position: i64,
+    pub(super) sku_key: String,
+    pub(super) version: i64,
+    pub(super) changed_position: i64,
 }
 
 /// The product `id`, if the read model knows it.
@@ -52,8 +61,9 @@ pub async fn get(pool: &PgPool, id: ProductId) -> Result<Option<Product>, sqlx::
     let row = sqlx::query_as!(
         Row,
         r#"
-        SELECT product_id, sku, name, price, currency, available, listed_position
-        FROM products_v1.products
+        SELECT product_id, sku, name, price, currency, available, listed_position,
+               sku_key, version, changed_position
+        FROM products_v2.products
         WHERE product_id = $1
         "#,
         id.get(),
@@ -64,28 +74,96 @@ pub async fn get(pool: &PgPool, id: ProductId) -> Result<Option<Product>, sqlx::
     Ok(row.map(Product::from))
 }
 
-/// At most `limit` products, in the order they were listed, beginning after `after`.
+/// Which products are asked for, and in which order.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Only the one with this SKU, in the form in which it is unique.
+    pub sku_key: Option<String>,
+    /// By what they are sorted.
+    pub sort: Sort,
+}
+
+/// By what products are sorted: what never changes, so that pages neither repeat nor miss one.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Sort {
+    /// In the order they were listed.
+    #[default]
+    Listed,
+    /// The newest first.
+    ListedDescending,
+    /// By SKU, in the order of its bytes.
+    Sku,
+    /// By SKU, the last first.
+    SkuDescending,
+}
+
+/// Behind what a page begins: where the product before it was listed, or its SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum After {
+    /// For sorts by listing.
+    Listed(i64),
+    /// For sorts by SKU.
+    Sku(String),
+}
+
+/// One query for each sort, so that each is checked and planned by itself.
+macro_rules! rows {
+    ($pool:expr, $listing:expr, $after:expr, $limit:expr, $column:literal $compare:literal $type:literal, $direction:literal) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT product_id, sku, name, price, currency, available, listed_position, "
+                + "sku_key, version, changed_position "
+                + "FROM products_v2.products "
+                + "WHERE ($1::"
+                + $type
+                + " IS NULL OR "
+                + $column
+                + $compare
+                + "$1) "
+                + "AND ($2::text IS NULL OR sku_key = $2) "
+                + "ORDER BY "
+                + $column
+                + $direction
+                + " LIMIT $3",
+            $after,
+            $listing.sku_key,
+            $limit,
+        )
+        .fetch_all($pool)
+        .await?
+    };
+}
+
+/// At most `limit` products of `listing`, beginning behind `after`, which is of its sort.
 ///
 /// # Errors
 /// The database cannot be reached.
-pub async fn list(pool: &PgPool, after: Option<i64>, limit: u16) -> Result<Page, sqlx::Error> {
-    let mut rows = sqlx::query_as!(
-        Row,
-        r#"
-        SELECT product_id, sku, name, price, currency, available, listed_position
-        FROM products_v1.products
-        WHERE $1::bigint IS NULL OR listed_position > $1
-        ORDER BY listed_position
-        LIMIT $2
-        "#,
-        after,
-        i64::from(limit) + 1,
-    )
-    .fetch_all(pool)
-    .await?;
+pub async fn list(
+    pool: &PgPool,
+    listing: &Listing,
+    after: Option<After>,
+    limit: u16,
+) -> Result<Page, sqlx::Error> {
+    let (listed, sku) = match after {
+        Some(After::Listed(position)) => (Some(position), None),
+        Some(After::Sku(sku)) => (None, Some(sku)),
+        None => (None, None),
+    };
+    let wanted = i64::from(limit) + 1;
+    let mut rows = match listing.sort {
+        Sort::Listed => rows!(pool, listing, listed, wanted, "listed_position" " > " "bigint", ""),
+        Sort::ListedDescending => {
+            rows!(pool, listing, listed, wanted, "listed_position" " < " "bigint", " DESC")
+        }
+        Sort::Sku => rows!(pool, listing, sku, wanted, "sku_key" " > " "text", ""),
+        Sort::SkuDescending => rows!(pool, listing, sku, wanted, "sku_key" " < " "text", " DESC"),
+    };
     let more = rows.len() > usize::from(limit);
     rows.truncate(limit.into());
-    let next = rows.last().filter(|_| more).map(|row| row.listed_position);
+    let next = rows.last().filter(|_| more).map(|row| match listing.sort {
+        Sort::Listed | Sort::ListedDescending => After::Listed(row.listed_position),
+        Sort::Sku | Sort::SkuDescending => After::Sku(row.sku_key.clone()),
+    });
     Ok(Page { products: rows.into_iter().map(Product::from).collect(), next })
 }
 
@@ -99,6 +177,11 @@ impl From<Row> for Product {
             currency: row.currency,
             available: row.available,
             listed: Position::new(row.listed_position),
+            sku_key: row.sku_key,
+            revision: Revision {
+                version: StreamVersion::new(row.version),
+                position: Position::new(row.changed_position),
+            },
         }
     }
 }

@@ -11,9 +11,9 @@ use testkit::eventually;
 use crate::history::History;
 use crate::support::{LIMIT, World};
 
-static ORDERS_V2: Projection = Projection { version: 2, ..ORDERS };
+static ORDERS_V3: Projection = Projection { version: 3, ..ORDERS };
 static EARLIER: [&Projection; 2] = [&ORDERS, &PRODUCTS];
-static LATER: [&Projection; 2] = [&ORDERS_V2, &PRODUCTS];
+static LATER: [&Projection; 2] = [&ORDERS_V3, &PRODUCTS];
 
 async fn confirmed(world: &World, schema: &str) -> Result<i64, sqlx::Error> {
     let query = format!("SELECT count(*) FROM {schema}.orders WHERE status = 'confirmed'");
@@ -57,10 +57,10 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
         async move {
             let (mut seen, mut seen_later) = (0, 0);
             while !over.load(Ordering::Relaxed) {
-                let now = confirmed(&world, "orders_v1").await.expect("the earlier one serves");
+                let now = confirmed(&world, "orders_v2").await.expect("the earlier one serves");
                 assert!(now >= seen, "what was there stays there");
                 seen = now;
-                if let Ok(later) = confirmed(&world, "orders_v2").await {
+                if let Ok(later) = confirmed(&world, "orders_v3").await {
                     assert!(later >= 50 && later >= seen_later, "whole from the first moment on");
                     seen_later = later;
                 }
@@ -70,20 +70,20 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
     });
 
     projections::prepare(&world.pool(), &LATER).await.unwrap();
-    assert!(!is_live(&world, &ORDERS_V2).await);
+    assert!(!is_live(&world, &ORDERS_V3).await);
     let mut later = vec![world.follow_those(&LATER)];
     eventually(LIMIT, "the later version to be live", || async {
-        if is_live(&world, &ORDERS_V2).await { Ok(()) } else { Err("not yet") }
+        if is_live(&world, &ORDERS_V3).await { Ok(()) } else { Err("not yet") }
     })
     .await;
     for process in earlier {
         process.stop().await;
         later.push(world.follow_those(&LATER));
     }
-    world.catches_up(&ORDERS_V2).await;
-    let reached = confirmed(&world, "orders_v2").await.unwrap();
+    world.catches_up(&ORDERS_V3).await;
+    let reached = confirmed(&world, "orders_v3").await.unwrap();
     eventually(LIMIT, "the later version to follow", || async {
-        let now = confirmed(&world, "orders_v2").await.unwrap();
+        let now = confirmed(&world, "orders_v3").await.unwrap();
         if now > reached { Ok(()) } else { Err(now) }
     })
     .await;
@@ -95,14 +95,15 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
         world.catches_up(projection).await;
     }
     assert_eq!(
-        confirmed(&world, "orders_v2").await.unwrap(),
+        confirmed(&world, "orders_v3").await.unwrap(),
         i64::try_from(history.orders.len()).unwrap()
     );
 
     // Back to the earlier version: it goes on from where it stood.
     let back = world.follow_those(&EARLIER);
     world.catches_up(&ORDERS).await;
-    let page = orders::list(&world.pool(), None, u16::MAX).await.unwrap();
+    let page =
+        orders::list(&world.pool(), orders::Listing::default(), None, u16::MAX).await.unwrap();
     assert_eq!(page.orders.len(), history.orders.len());
     back.stop().await;
     for process in later {

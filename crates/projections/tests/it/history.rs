@@ -1,7 +1,7 @@
 //! Histories, made by the rules of the domain: commands of clients, and reactions of policies.
 
 use application::Origin;
-use application::catalog::ListProduct;
+use application::catalog::{ListProduct, RepriceProduct};
 use application::ordering::PlaceOrder;
 use application::policies::{Incoming, react};
 use domain::ids::{OrderId, ProductId};
@@ -25,6 +25,14 @@ impl History {
         let id = list(world, self.products.len(), stock).await;
         self.products.push(id);
         id
+    }
+
+    /// Gives the product of this number another price.
+    pub(crate) async fn reprice(&self, world: &World, product: usize, amount: i64) {
+        let product_id = self.products[product];
+        let price = Money::new(amount, "EUR".parse().unwrap()).unwrap();
+        let request = RepriceProduct { product_id, price };
+        world.bus.reprice_product(&origin(), request, None).await.unwrap();
     }
 
     /// Orders some of each of the products numbered.

@@ -133,7 +133,7 @@ async fn what_waits_takes_effect_in_order_once_it_can() {
     let other = history.list(&world, 100).await;
     let worker = world.follow();
     world.all_catch_up().await;
-    let take = "CREATE TABLE kept AS SELECT * FROM products_v1.products WHERE product_id = 'ID'; DELETE FROM products_v1.products WHERE product_id = 'ID'"
+    let take = "CREATE TABLE kept AS SELECT * FROM products_v2.products WHERE product_id = 'ID'; DELETE FROM products_v2.products WHERE product_id = 'ID'"
         .replace("ID", &mended.to_string());
     sqlx::raw_sql(AssertSqlSafe(take)).execute(&world.pool()).await.unwrap();
     for _ in 0..7 {
@@ -148,7 +148,7 @@ async fn what_waits_takes_effect_in_order_once_it_can() {
     let seen = projections::products::get(&world.pool(), other).await.unwrap().unwrap();
     assert_eq!(seen.available, 100 - 14);
 
-    sqlx::query("INSERT INTO products_v1.products SELECT * FROM kept")
+    sqlx::query("INSERT INTO products_v2.products SELECT * FROM kept")
         .execute(&world.pool())
         .await
         .unwrap();
@@ -203,7 +203,7 @@ async fn trouble_of_the_database_parks_nothing() {
     history.list(&world, 100).await;
     let worker = world.follow();
     world.all_catch_up().await;
-    let rename = |from: &str, to: &str| format!("ALTER TABLE orders_v1.{from} RENAME TO {to}");
+    let rename = |from: &str, to: &str| format!("ALTER TABLE orders_v2.{from} RENAME TO {to}");
     sqlx::raw_sql(AssertSqlSafe(rename("orders", "gone"))).execute(&world.pool()).await.unwrap();
     let placed = history.place(&world, &[(0, 1)]).await;
     let failing = |status: &Status| matches!(status, Status::Failing { attempts: 7.., .. });

@@ -12,9 +12,9 @@ async fn what_is_not_there_is_none() {
     let pool = world.pool();
     assert!(orders::get(&pool, OrderId::new(id())).await.unwrap().is_none());
     assert!(products::get(&pool, ProductId::new(id())).await.unwrap().is_none());
-    let page = orders::list(&pool, None, 10).await.unwrap();
+    let page = orders::list(&pool, orders::Listing::default(), None, 10).await.unwrap();
     assert!(page.orders.is_empty() && page.next.is_none());
-    let page = products::list(&pool, None, 10).await.unwrap();
+    let page = products::list(&pool, &products::Listing::default(), None, 10).await.unwrap();
     assert!(page.products.is_empty() && page.next.is_none());
 }
 
@@ -30,7 +30,7 @@ async fn products_come_page_by_page_in_the_order_they_were_listed() {
     let pool = world.pool();
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = products::list(&pool, after, 2).await.unwrap();
+        let page = products::list(&pool, &products::Listing::default(), after, 2).await.unwrap();
         seen.extend(page.products.iter().map(|product| (product.id, product.available)));
         if seen.len() == 2 {
             // Listed while somebody turns pages: it comes last.
@@ -61,7 +61,7 @@ async fn orders_come_page_by_page_the_newest_first() {
     let pool = world.pool();
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = orders::list(&pool, after, 2).await.unwrap();
+        let page = orders::list(&pool, orders::Listing::default(), after, 2).await.unwrap();
         seen.extend(page.orders.iter().map(|order| order.id));
         // Placed and settled while somebody turns pages: nothing moves to another page.
         history.place(&world, &[(0, 1)]).await;

@@ -75,7 +75,9 @@ async fn while_it_is_made_anew_a_model_serves_and_follows() {
         async move {
             let (mut answers, mut seen) = (0, 0);
             while !over.load(Ordering::Relaxed) {
-                let page = orders::list(&pool, None, 10_000).await.expect("queries never fail");
+                let page = orders::list(&pool, orders::Listing::default(), None, 10_000)
+                    .await
+                    .expect("queries never fail");
                 assert!(page.orders.len() >= seen, "what was there stays there");
                 assert!(page.orders.iter().all(|order| !order.lines.is_empty()), "whole orders");
                 seen = page.orders.len();
@@ -100,7 +102,8 @@ async fn while_it_is_made_anew_a_model_serves_and_follows() {
     assert!(querying.await.unwrap() > 0);
     world.all_catch_up().await;
 
-    let page = orders::list(&world.pool(), None, u16::MAX).await.unwrap();
+    let page =
+        orders::list(&world.pool(), orders::Listing::default(), None, u16::MAX).await.unwrap();
     let mut listed: Vec<_> = page.orders.iter().map(|order| order.id).collect();
     listed.reverse();
     assert_eq!(listed, history.orders, "every order once, in the order they were placed");
@@ -137,7 +140,7 @@ async fn who_dies_in_the_middle_is_replaced_and_no_event_is_taken_twice() {
     world.all_catch_up().await;
     let (id, making) = world.begin_rebuild(&ORDERS, FULL_SPEED).await.unwrap();
     // Nobody gets past these tables.
-    let table = format!("LOCK TABLE orders_v1_g{id}.orders IN ACCESS EXCLUSIVE MODE");
+    let table = format!("LOCK TABLE orders_v2_g{id}.orders IN ACCESS EXCLUSIVE MODE");
     let mut holding = world.pool().begin().await.unwrap();
     sqlx::query(sqlx::AssertSqlSafe(table)).execute(&mut *holding).await.unwrap();
     world.wait_for_locks(1).await;
@@ -179,7 +182,7 @@ async fn it_rests_goes_on_and_is_given_up() {
     assert!(rebuild::progress(&world.pool(), id).await.unwrap().is_none());
     let none = rebuild::cancel(&world.pool(), &ORDERS, "test").await;
     assert!(matches!(none, Err(RebuildError::NotUnderWay(_))));
-    assert!(!schemas(&world).await.contains(&format!("orders_v1_g{id}")));
+    assert!(!schemas(&world).await.contains(&format!("orders_v2_g{id}")));
     world.all_catch_up().await;
     assert!(world.rows(&ORDERS).await.len() > live.len());
     for running in [keeper, making, second] {
@@ -215,14 +218,14 @@ async fn what_is_made_can_wait_and_what_was_replaced_comes_back() {
     assert_ne!(before, id);
     world.reaches(before, "live").await;
     world.catches_up(&ORDERS).await;
-    let page = orders::list(&world.pool(), None, 100).await.unwrap();
+    let page = orders::list(&world.pool(), orders::Listing::default(), None, 100).await.unwrap();
     assert_eq!(page.orders.len(), history.orders.len());
     world.is_as_the_log_says().await;
 
     rebuild::discard(&world.pool(), &ORDERS, "test").await.unwrap();
     let none = rebuild::switch_back(&world.pool(), request).await;
     assert!(matches!(none, Err(RebuildError::NoneKept { .. })));
-    assert_eq!(schemas(&world).await, ["orders_v1", "products_v1"]);
+    assert_eq!(schemas(&world).await, ["orders_v2", "products_v2"]);
     making.stop().await;
     keeper.stop().await;
 }
@@ -235,10 +238,10 @@ async fn what_differs_is_listed_and_mended() {
     let keeper = world.follow();
     world.all_catch_up().await;
     let drift = r"
-        UPDATE orders_v1.orders SET total = total + 1 WHERE order_id = $1::uuid;
+        UPDATE orders_v2.orders SET total = total + 1 WHERE order_id = $1::uuid;
         ";
     sqlx::query(drift).bind(history.orders[3].get()).execute(&world.pool()).await.unwrap();
-    sqlx::query("DELETE FROM orders_v1.order_lines WHERE order_id = $1")
+    sqlx::query("DELETE FROM orders_v2.order_lines WHERE order_id = $1")
         .bind(history.orders[4].get())
         .execute(&world.pool())
         .await
@@ -282,7 +285,7 @@ async fn a_new_model_is_made_before_it_is_there() {
         Ok::<_, String>(())
     })
     .await;
-    let page = orders::list(&world.pool(), None, 100).await.unwrap();
+    let page = orders::list(&world.pool(), orders::Listing::default(), None, 100).await.unwrap();
     assert_eq!(page.orders.len(), history.orders.len(), "all of it from the first moment on");
     world.all_catch_up().await;
     keeper.stop().await;

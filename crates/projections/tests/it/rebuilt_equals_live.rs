@@ -25,6 +25,10 @@ enum Step {
     List {
         stock: i64,
     },
+    Reprice {
+        product: usize,
+        amount: i64,
+    },
     Place {
         lines: Vec<(usize, i64)>,
     },
@@ -48,6 +52,8 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..8_i64).prop_map(|stock| Step::List { stock }),
+        3 => (0..6_usize, 100..103_i64)
+            .prop_map(|(product, amount)| Step::Reprice { product, amount }),
         8 => prop::collection::btree_map(0..6_usize, 1..5_i64, 1..4)
             .prop_map(|lines| Step::Place { lines: lines.into_iter().collect() }),
         6 => (1..8_u16).prop_map(|count| Step::Tell { count }),
@@ -65,6 +71,11 @@ async fn live(history: &mut History, world: &World, steps: Vec<Step>) -> Vec<Run
         match step {
             Step::List { stock } => {
                 history.list(world, stock).await;
+            }
+            Step::Reprice { product, amount } => {
+                if product < history.products.len() {
+                    history.reprice(world, product, amount).await;
+                }
             }
             Step::Place { mut lines } => {
                 lines.retain(|(product, _)| *product < history.products.len());
@@ -126,11 +137,12 @@ async fn applied(world: &World, projection: &Projection, cuts: &[usize]) -> Vec<
     rows
 }
 
-/// What the log says, worked out by hand: how each order stands, and how much of each product is left.
+/// What the log says, worked out by hand: how each order stands, what each product costs and how much
+/// of it is left.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Model {
     orders: BTreeMap<OrderId, (Status, i64, usize)>,
-    available: BTreeMap<ProductId, i64>,
+    products: BTreeMap<ProductId, (i64, i64)>,
 }
 
 impl Model {
@@ -147,14 +159,17 @@ impl Model {
                 self.orders.get_mut(&event.order_id).unwrap().0 = Status::Rejected;
             }
             Event::Catalog(CatalogEvent::ProductListed(event)) => {
-                self.available.insert(event.product_id, 0);
+                self.products.insert(event.product_id, (event.price.amount(), 0));
+            }
+            Event::Catalog(CatalogEvent::ProductRepriced(event)) => {
+                self.products.get_mut(&event.product_id).unwrap().0 = event.price.amount();
             }
             Event::Inventory(InventoryEvent::StockReceived(event)) => {
-                *self.available.get_mut(&event.product_id).unwrap() +=
+                self.products.get_mut(&event.product_id).unwrap().1 +=
                     i64::from(event.quantity.get());
             }
             Event::Inventory(InventoryEvent::StockReserved(event)) => {
-                *self.available.get_mut(&event.product_id).unwrap() -=
+                self.products.get_mut(&event.product_id).unwrap().1 -=
                     i64::from(event.quantity.get());
             }
             Event::Inventory(_) => {}
@@ -164,16 +179,20 @@ impl Model {
     /// What queries answer.
     async fn queried(world: &World) -> Self {
         let pool = world.pool();
-        let orders = orders::list(&pool, None, u16::MAX).await.unwrap().orders;
-        let products = products::list(&pool, None, u16::MAX).await.unwrap().products;
+        let orders =
+            orders::list(&pool, orders::Listing::default(), None, u16::MAX).await.unwrap().orders;
+        let products = products::list(&pool, &products::Listing::default(), None, u16::MAX)
+            .await
+            .unwrap()
+            .products;
         Self {
             orders: orders
                 .into_iter()
                 .map(|order| (order.id, (order.status, order.total, order.lines.len())))
                 .collect(),
-            available: products
+            products: products
                 .into_iter()
-                .map(|product| (product.id, product.available))
+                .map(|product| (product.id, (product.price, product.available)))
                 .collect(),
         }
     }
@@ -244,7 +263,8 @@ async fn what_was_is_what_a_query_would_have_found() {
         }
         for id in &history.products {
             let found = time_travel::document::<Product>(&source, &PRODUCTS, *id, moment).await;
-            was.available.extend(found.unwrap().map(|product| (*id, product.available)));
+            let shown = found.unwrap().map(|product| (*id, (product.price, product.available)));
+            was.products.extend(shown);
         }
         assert_eq!(was, model, "at {position}");
     }

@@ -5,10 +5,15 @@ CREATE TABLE orders (
     currency  text        NOT NULL,
     placed_at timestamptz NOT NULL,
     placed_position bigint NOT NULL UNIQUE,
-    shortages jsonb       NOT NULL DEFAULT '[]'
+    shortages jsonb       NOT NULL DEFAULT '[]',
+    version   bigint      NOT NULL,
+    changed_position bigint NOT NULL
 );
+CREATE INDEX ON orders (status, placed_position);
 COMMENT ON COLUMN orders.total IS 'In minor units of the currency';
 COMMENT ON COLUMN orders.placed_position IS 'Of the event that placed it; lists are in this order';
+COMMENT ON COLUMN orders.version IS 'Of the stream of the order';
+COMMENT ON COLUMN orders.changed_position IS 'Of the event that changed it last';
 COMMENT ON COLUMN orders.shortages IS 'Why it was rejected: [{"product_id", "requested", "available"}]';
 
 CREATE TABLE order_lines (
