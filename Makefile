@@ -58,8 +58,10 @@ sqlx-check: $(CARGO_SQLX)
 	$(WITH_SCHEMA) env SQLX_OFFLINE=false $(abspath $(CARGO_SQLX)) sqlx prepare --workspace --check -- --all-targets
 
 .PHONY: contract
-contract: ## Writes the public contract anew, after a change of a message
+contract: ## Writes the descriptions anew, after a change of a message or of the API
 	$(CARGO) run --quiet --locked --package annals -- contract write docs/contract
+	$(CARGO) run --quiet --locked --package annals -- openapi > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
 
 # Built without optimization: they start seconds later and are there minutes sooner.
 $(CARGO_DENY):

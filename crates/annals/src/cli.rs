@@ -74,6 +74,8 @@ pub enum Command {
     /// The public message contract: an AsyncAPI document and a JSON Schema for each message
     #[command(subcommand)]
     Contract(Contract),
+    /// Prints the description of the HTTP API, OpenAPI 3.1
+    Openapi,
     /// Messages that failed, and those of the same key that wait behind them
     #[command(subcommand)]
     DeadLetters(DeadLetters),

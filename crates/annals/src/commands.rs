@@ -45,6 +45,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::DeadLetters(command) => dead_letters::run(&config, command).await,
             Command::Config(command) => config::run(&config, &command),
             Command::Contract(command) => contract::run(&command),
+            Command::Openapi => answer(api::openapi::text().trim_end()),
             Command::Healthcheck => healthcheck::healthcheck(config.http.address).await,
         };
         done.map(|()| ExitCode::SUCCESS)

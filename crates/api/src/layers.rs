@@ -27,6 +27,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
+use tower::util::option_layer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
@@ -84,7 +85,7 @@ pub(crate) fn wrap(
     };
     routes
         .layer(from_fn(security_headers::add))
-        .layer(cors::layer(limits.origins))
+        .layer(option_layer(cors::layer(limits.origins)))
         .layer(CompressionLayer::new().compress_when(worth_compressing()))
         .layer(from_fn_with_state(metrics.clone(), observation::observe))
         .layer(recovery::layer())

@@ -1,7 +1,7 @@
 //! The description of the API, OpenAPI 3.1, made from what the routes are declared as and from the
 //! types they read and write.
 //!
-//! It is committed as `docs/contract/openapi.json`, and a test fails when the two differ.
+//! It is committed as `docs/openapi.json`, and a test fails when the two differ.
 
 use std::sync::LazyLock;
 

@@ -30,6 +30,8 @@ pub(crate) struct Fields<'a> {
     /// Of the object.
     pointer: String,
     given: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// The names that were asked for.
+    known: Vec<&'static str>,
     errors: &'a mut Vec<FieldError>,
 }
 
@@ -64,7 +66,7 @@ fn object<'a, T: Shape>(
     given: Vec<(Cow<'a, str>, &'a RawValue)>,
     errors: &'a mut Vec<FieldError>,
 ) -> Option<T> {
-    let mut fields = Fields { pointer, given, errors };
+    let mut fields = Fields { pointer, given, known: Vec::new(), errors };
     let value = T::read(&mut fields);
     fields.refuse_others();
     value
@@ -72,7 +74,7 @@ fn object<'a, T: Shape>(
 
 impl<'a> Fields<'a> {
     /// The field `name`, which must be there.
-    pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+    pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         let (pointer, raw) = self.take(name)?;
         match serde_json::from_str(raw.get()) {
             Ok(value) => Some(value),
@@ -81,7 +83,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The field `name`, which must be there and an object.
-    pub(crate) fn object<T: Shape>(&mut self, name: &str) -> Option<T> {
+    pub(crate) fn object<T: Shape>(&mut self, name: &'static str) -> Option<T> {
         let (pointer, raw) = self.take(name)?;
         self.read_object(pointer, raw)
     }
@@ -90,7 +92,7 @@ impl<'a> Fields<'a> {
     /// together.
     pub(crate) fn objects<T: Shape, C: TryFrom<Vec<T>, Error: fmt::Display>>(
         &mut self,
-        name: &str,
+        name: &'static str,
     ) -> Option<C> {
         let (pointer, raw) = self.take(name)?;
         let elements: Vec<&RawValue> = match serde_json::from_str(raw.get()) {
@@ -132,7 +134,8 @@ impl<'a> Fields<'a> {
         self.refuse_at(self.pointer_to(name), detail)
     }
 
-    fn take(&mut self, name: &str) -> Option<(String, &'a RawValue)> {
+    fn take(&mut self, name: &'static str) -> Option<(String, &'a RawValue)> {
+        self.known.push(name);
         let pointer = self.pointer_to(name);
         let Some(at) = self.given.iter().position(|(given, _)| given == name) else {
             return self.refuse_at(pointer, "is missing".to_owned());
@@ -148,9 +151,10 @@ impl<'a> Fields<'a> {
 
     /// Refuses whatever nobody has taken.
     fn refuse_others(&mut self) {
+        let detail = format!("is not known here: there are `{}`", self.known.join("`, `"));
         for (name, _) in std::mem::take(&mut self.given) {
             let pointer = self.pointer_to(&shortened(&name));
-            self.refuse_at::<()>(pointer, "is not known here".to_owned());
+            self.refuse_at::<()>(pointer, detail.clone());
         }
     }
 

@@ -42,9 +42,13 @@ impl Origins {
     }
 }
 
-/// Answers preflights, and lets pages of `origins` read answers with what their headers say.
-pub(super) fn layer(origins: Origins) -> CorsLayer {
-    CorsLayer::new()
+/// Answers preflights, and lets pages of `origins` read answers with what their headers say; nothing
+/// if there are none.
+pub(super) fn layer(origins: Origins) -> Option<CorsLayer> {
+    if origins.0.is_empty() {
+        return None;
+    }
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.0))
         .allow_methods([
             Method::GET,
@@ -76,5 +80,29 @@ pub(super) fn layer(origins: Origins) -> CorsLayer {
             HeaderName::from_static("ratelimit-policy"),
             super::request_id::X_REQUEST_ID,
         ])
-        .max_age(REMEMBERED)
+        .max_age(REMEMBERED);
+    Some(layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_origins_are_origins() {
+        for origin in ["https://shop.example", "http://localhost:3000", "https://[::1]:8443"] {
+            assert!(Origins::parse([origin]).is_ok(), "{origin}");
+        }
+        for other in [
+            "",
+            "*",
+            "shop.example",
+            "https://",
+            "https://shop.example/",
+            "https://Shop.example",
+            "null",
+        ] {
+            assert!(Origins::parse([other]).is_err(), "{other}");
+        }
+    }
 }

@@ -33,9 +33,7 @@ async fn what_is_no_json() {
             r#"{"lines": [{"product_id": "00000000-0000-7000-8000-000000000001", "quantity": 1},]}"#,
         ),
         ("not a number", r#"{"lines": NaN}"#),
-        ("beyond numbers", r#"{"lines": 1e999}"#),
         ("broken escape", r#"{"li\xnes": []}"#),
-        ("half a surrogate pair", r#"{"lines": "\ud800"}"#),
         (
             "two documents",
             r#"{"lines": [{"product_id": "00000000-0000-7000-8000-000000000001", "quantity": 1}]} {}"#,

@@ -303,7 +303,8 @@ async fn who_does_not_wait_is_answered_what_is_there() {
 
 #[tokio::test]
 async fn what_is_of_no_concern_is_not_waited_for() {
-    let app = TestApp::new().await;
+    // Long enough for a question to be answered.
+    let app = TestApp::that_waits(Duration::from_secs(3)).await;
     for address in QUERIES {
         let answer = app.get_at(address, 0).await;
         assert_ne!(answer.status, 503, "the empty log: {answer:?}");

@@ -10,7 +10,7 @@ use application::CommandBus;
 use application::ports::{Clock, IdSource};
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{Method, Request, header};
+use axum::http::{HeaderMap, Method, Request, header};
 use chrono::{DateTime, Utc};
 use eventstore::{
     Append, CommandId, EventStore, EventType, ExpectedVersion, Fingerprint, Metadata, NewEvent,
@@ -75,11 +75,19 @@ impl TestApp {
         Self::with_deadline(DEADLINE).await
     }
 
+    pub(crate) async fn with_grants(anonymous: Grants) -> Self {
+        Self::with_limits(Limits { anonymous, ..limits(DEADLINE) }).await
+    }
+
     pub(crate) async fn with_deadline(deadline: Duration) -> Self {
+        Self::with_limits(limits(deadline)).await
+    }
+
+    pub(crate) async fn with_limits(limits: Limits) -> Self {
         let database = TestDatabase::create(&MIGRATOR).await;
         let store = open(&database, database.pool()).await;
         let freshness = Freshness::new(database.pool(), Reached::default());
-        Self::of(database, store, freshness, SHORT, deadline).await
+        Self::of(database, store, freshness, SHORT, limits).await
     }
 
     /// Whose queries wait for so long for their read models.
@@ -87,7 +95,7 @@ impl TestApp {
         let database = TestDatabase::create(&MIGRATOR).await;
         let store = open(&database, database.pool()).await;
         let freshness = Freshness::new(database.pool(), Reached::default());
-        Self::of(database, store, freshness, wait, DEADLINE).await
+        Self::of(database, store, freshness, wait, limits(DEADLINE)).await
     }
 
     /// On a server that the test may kill; requests do not wait long for it.
@@ -99,7 +107,7 @@ impl TestApp {
             .unwrap();
         let store = open(&database, pool.clone()).await;
         let freshness = Freshness::new(pool, Reached::default());
-        Self::of(database, store, freshness, SHORT, DEADLINE).await
+        Self::of(database, store, freshness, SHORT, limits(DEADLINE)).await
     }
 
     /// Whose queries wait as long as it takes for read models that others keep; for how far they are
@@ -108,7 +116,7 @@ impl TestApp {
         let database = TestDatabase::create(&MIGRATOR).await;
         let store = open(&database, database.pool()).await;
         let freshness = Freshness::new(asking(&database), Reached::default());
-        Self::of(database, store, freshness, LIMIT, DEADLINE).await
+        Self::of(database, store, freshness, LIMIT, limits(DEADLINE)).await
     }
 
     /// Whose queries wait as long as it takes for read models that this very process keeps; for how
@@ -118,7 +126,7 @@ impl TestApp {
         let store = open(&database, database.pool()).await;
         let keeper = Keeper::start(&store);
         let freshness = Freshness::new(asking(&database), keeper.reached.clone());
-        (Self::of(database, store, freshness, LIMIT, DEADLINE).await, keeper)
+        (Self::of(database, store, freshness, LIMIT, limits(DEADLINE)).await, keeper)
     }
 
     /// The same service in a new process, which keeps the read models from now on.
@@ -126,7 +134,7 @@ impl TestApp {
         let store = open(&self.database, self.database.pool()).await;
         let keeper = Keeper::start(&store);
         let freshness = Freshness::new(self.database.pool(), keeper.reached.clone());
-        (Self::of(self.database, store, freshness, SHORT, DEADLINE).await, keeper)
+        (Self::of(self.database, store, freshness, SHORT, limits(DEADLINE)).await, keeper)
     }
 
     async fn of(
@@ -134,20 +142,13 @@ impl TestApp {
         store: EventStore,
         freshness: Freshness,
         wait: Duration,
-        deadline: Duration,
+        limits: Limits,
     ) -> Self {
         let ids = Arc::new(CountedIds::default());
         let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
         let queries = Queries { source: source(&store), freshness, wait };
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry).unwrap();
-        let limits = Limits {
-            body_bytes: BODY_BYTES,
-            deadline,
-            rate: None,
-            origins: Origins::default(),
-            anonymous: Grants::all(),
-        };
         let cursors = Cursors::load(&database.pool()).await.unwrap();
         let router = api::router(ApiState { bus, queries, cursors, ids }, &metrics, limits);
         Self { database, store, router, registry }
@@ -184,6 +185,29 @@ impl TestApp {
         Answer::of(self.router.clone(), request).await
     }
 
+    /// Sends any request; the answer has all its headers.
+    pub(crate) async fn raw(&self, request: Request<Body>) -> Answer {
+        Answer::whole(self.router.clone(), request).await
+    }
+
+    /// The headers and the bytes of an answer.
+    pub(crate) async fn bytes(&self, request: Request<Body>) -> (HeaderMap, Vec<u8>) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        (parts.headers, to_bytes(body, usize::MAX).await.unwrap().into())
+    }
+
+    /// Waits until somebody waits for a lock of the database.
+    pub(crate) async fn waits_for_a_lock(&self) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        eventually(LIMIT, "somebody to wait for a lock", async || {
+            let count: i64 = sqlx::query_scalar(waiting).fetch_one(&self.pool()).await.unwrap();
+            if count > 0 { Ok(()) } else { Err("nobody does") }
+        })
+        .await;
+    }
+
     /// Lists a product and answers with its id.
     pub(crate) async fn list(&self, sku: &str, amount: i64, currency: &str) -> String {
         let answer = self.post("/v1/products", product(sku, amount, currency)).await;
@@ -201,8 +225,7 @@ impl TestApp {
 
     /// Places an order and answers with its address and its position.
     pub(crate) async fn place(&self, lines: &[(&str, i64)]) -> (String, String) {
-        let key = format!("place {}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let answer = self.post_as(&key, "/v1/orders", order(lines)).await;
+        let answer = self.post("/v1/orders", order(lines)).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         (answer.headers["location"].clone(), answer.headers["annals-position"].clone())
     }
@@ -248,6 +271,16 @@ impl TestApp {
     /// What is measured of HTTP.
     pub(crate) fn metrics(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
+    }
+}
+
+fn limits(deadline: Duration) -> Limits {
+    Limits {
+        body_bytes: BODY_BYTES,
+        deadline,
+        rate: None,
+        origins: Origins::default(),
+        anonymous: Grants::all(),
     }
 }
 
@@ -309,8 +342,10 @@ fn source(store: &EventStore) -> Source {
     Source { store: store.clone(), decode: |recorded| Ok(application::decode(recorded)?) }
 }
 
+/// Posts `body` as JSON, under a key of its own.
 pub(crate) fn post(address: &str, body: impl Into<Body>) -> Request<Body> {
     Request::post(address)
+        .header("idempotency-key", format!("key {}", NEXT.fetch_add(1, Ordering::Relaxed)))
         .header(header::CONTENT_TYPE, "application/json")
         .body(body.into())
         .unwrap()
@@ -342,7 +377,19 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Without what all answers have alike, which is tested once.
     pub(crate) async fn of(router: Router, request: Request<Body>) -> Self {
+        let mut answer = Self::whole(router, request).await;
+        for (name, value) in PROTECTION {
+            if answer.headers.get(name).is_some_and(|given| given == value) {
+                answer.headers.remove(name);
+            }
+        }
+        answer.headers.remove("vary");
+        answer
+    }
+
+    async fn whole(router: Router, request: Request<Body>) -> Self {
         let response = router.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let mut headers: BTreeMap<_, _> = response
@@ -367,6 +414,16 @@ impl Answer {
         self.body["code"].as_str().unwrap()
     }
 }
+
+/// The headers that every answer has unless its handler says otherwise.
+pub(crate) const PROTECTION: [(&str, &str); 6] = [
+    ("cache-control", "no-store"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+];
 
 /// What goes wrong inside stays inside.
 fn tells_nothing(text: &str) {
