@@ -33,7 +33,7 @@ fn stream_id(text: &str) -> Result<StreamId, Problem> {
 
 /// The stream that is meant.
 fn stream_parameter() -> Parameter {
-    let schema = json!({"type": "string", "minLength": 1, "maxLength": 255});
+    let schema = json!({"type": "string", "pattern": "^[ -~]{1,200}$"});
     let example = json!("catalog.product-01943c5e-7b1a-7cc0-9d3f-2f6f3f0e8a11");
     Parameter::path("stream", "The name of a stream.", schema, example)
 }

@@ -22,6 +22,8 @@ mod receipts;
 mod routes;
 mod state;
 
+mod explorer;
+
 pub mod forwarded;
 pub mod openapi;
 pub mod ops;
@@ -56,4 +58,5 @@ fn routes() -> routes::Routes {
         .and(projections::routes())
         .and(problems::routes())
         .and(openapi::routes())
+        .and(explorer::routes())
 }

@@ -53,7 +53,9 @@ fn document() -> Value {
     let mut generator = settings.into_generator();
     let problem = schema_of::<problem::Body<'_>>(&mut generator);
     let mut paths = Map::new();
-    for Placed { method, path, operation } in crate::routes().operations() {
+    let routes = crate::routes();
+    let described = routes.operations().iter().filter(|placed| placed.operation.is_described);
+    for Placed { method, path, operation } in described {
         let described = describe(operation, &mut generator);
         let item = paths.entry(*path).or_insert_with(|| json!({}));
         item[method.as_str().to_lowercase()] = described;
@@ -98,8 +100,7 @@ fn tags() -> Value {
 }
 
 fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
-    let Operation { id, summary, permission, parameters, body, answers, problems, key: _ } =
-        operation;
+    let Operation { id, summary, permission, parameters, body, answers, problems, .. } = operation;
     let tag = permission.as_str().split('.').next().unwrap_or_default();
     let mut described = json!({
         "operationId": id,

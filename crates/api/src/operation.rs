@@ -34,6 +34,8 @@ pub(crate) struct Operation {
     pub(crate) problems: BTreeSet<Code>,
     /// Whether a command, and whether it must be given a name.
     pub(crate) key: Option<Key>,
+    /// Whether the description of the API tells of it.
+    pub(crate) is_described: bool,
 }
 
 /// What is answered when it works.
@@ -121,7 +123,14 @@ impl Operation {
             answers: Vec::new(),
             problems: problems.into(),
             key: None,
+            is_described: true,
         }
+    }
+
+    /// What is for people and their browsers, and which no program asks for.
+    pub(crate) fn page(id: &'static str, summary: &'static str) -> Self {
+        let page = Self::new(id, summary, Permission::ReadDescription);
+        Self { is_described: false, ..page }
     }
 
     /// Takes `parameter`.
@@ -139,6 +148,7 @@ impl Operation {
     pub(crate) fn fresh(self) -> Self {
         self.takes(parameter::min_position()).refused_as(&[
             Code::InvalidHeader,
+            Code::NotReached,
             Code::NotYet,
             Code::InTheMaking,
         ])

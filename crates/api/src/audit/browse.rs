@@ -55,7 +55,7 @@ pub(super) fn operation() -> Operation {
         .takes(filter(
             "type",
             "Only events of one of these types, without version.",
-            several(text(255)),
+            several(json!({"type": "string", "enum": known_types()})),
             json!(["ordering.order-placed"]),
         ))
         .takes(filter(
@@ -114,6 +114,11 @@ pub(super) async fn browse(
     page.holds(items, (reached < end).then(|| reached.get())).map(Json)
 }
 
+/// The types of events of this version; the log may hold others.
+fn known_types() -> BTreeSet<&'static str> {
+    domain::Event::types().map(|known| known.name).collect()
+}
+
 fn filter(parameters: &Parameters, types: &BTreeSet<String>) -> Result<Filter, Problem> {
     let tags = parameters
         .all("tag")
@@ -122,7 +127,9 @@ fn filter(parameters: &Parameters, types: &BTreeSet<String>) -> Result<Filter, P
         types: some_of(parameters, "type", types)?,
         categories: some_of(parameters, "category", &audit::categories())?,
         tags: tags.collect::<Result<_, _>>()?,
-        actor: parameters.one("actor", |actor| Ok::<_, String>(actor.to_owned()))?,
+        actor: parameters.one("actor", |actor| {
+            Some(actor.to_owned()).filter(|actor| !actor.is_empty()).ok_or("must not be empty")
+        })?,
         correlation_id: parameters.one("correlation", id)?,
         causation_id: parameters.one("causation", id)?,
     })

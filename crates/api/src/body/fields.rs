@@ -76,7 +76,11 @@ impl<'a> Fields<'a> {
     /// The field `name`, which must be there.
     pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         let (pointer, raw) = self.take(name)?;
-        match serde_json::from_str(raw.get()) {
+        let read = match whole_number(raw.get()) {
+            Some(number) => serde_json::from_str(&number.to_string()),
+            None => serde_json::from_str(raw.get()),
+        };
+        match read {
             Ok(value) => Some(value),
             Err(error) => self.refuse_at(pointer, in_words_of_json(&error)),
         }
@@ -171,6 +175,17 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The whole number that `text` is, if it is one in another form: to JSON Schema `2.0` and `2e0` are
+/// the integer 2.
+fn whole_number(text: &str) -> Option<i64> {
+    /// Up to here floats tell all whole numbers apart.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let has_fraction = text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+    let number = text.parse::<f64>().ok().filter(|_| has_fraction && !text.starts_with('"'))?;
+    let is_whole = number.fract() == 0.0 && number.abs() < EXACT;
+    is_whole.then(|| format!("{number:.0}").parse().ok()).flatten()
+}
+
 /// The members of an object, each as its text.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -231,5 +246,22 @@ fn shortened(text: &str) -> String {
     match text.char_indices().nth(MOST_REPEATED) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_in_any_form() {
+        for (text, number) in [("2.0", 2), ("-2.000", -2), ("2e3", 2_000), ("25e-1", 0), ("1.5", 0)]
+        {
+            let expected = (number != 0).then_some(number);
+            assert_eq!(whole_number(text), expected, "{text}");
+        }
+        for other in ["2", "\"2.0\"", "1e999", "9007199254740993.0", "[2.0]", "true", "NaN"] {
+            assert_eq!(whole_number(other), None, "{other}");
+        }
     }
 }

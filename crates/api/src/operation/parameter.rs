@@ -93,7 +93,8 @@ pub(super) fn cursor() -> Parameter {
     let description = "The `next_cursor` of another page of the same query: the page begins behind \
                        that one. `limit` may differ.";
     // An example could not be used: cursors are signed.
-    Parameter::query("cursor", description, json!({"type": "string"}), Value::Null)
+    let schema = json!({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"});
+    Parameter::query("cursor", description, schema, Value::Null)
 }
 
 pub(super) fn as_of() -> Parameter {

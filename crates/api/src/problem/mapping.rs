@@ -136,6 +136,10 @@ impl From<FreshnessError> for Problem {
             FreshnessError::NotYet(not_yet) => not_yet,
             FreshnessError::Database(error) => return error.into(),
         };
+        if matches!(reason, Reason::BeyondTheLog) {
+            let detail = format!("The log ends at position {head}: nobody was told {asked}.");
+            return Self::new(Code::NotReached, detail);
+        }
         let place = match position {
             Some(at) if at < asked => {
                 format!("is at position {at}, {} before {asked}", asked.get() - at.get())
@@ -144,7 +148,7 @@ impl From<FreshnessError> for Problem {
             None => "is not there yet".to_owned(),
         };
         let why = match reason {
-            Reason::BeyondTheLog => format!("the log itself ends at {head}"),
+            Reason::BeyondTheLog => "the log itself has not come that far".to_owned(),
             Reason::InTheMaking => "it is made from the log for the first time".to_owned(),
             Reason::Paused => "an operator has paused it".to_owned(),
             Reason::Parked => {

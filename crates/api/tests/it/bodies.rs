@@ -131,6 +131,10 @@ async fn what_is_no_product() {
         ("an array of the fields", r#"["Mug-1", "Mug", {"amount": 1, "currency": "EUR"}, 1]"#),
         ("missing field", r#"{"sku": "Mug-1", "name": "Mug", "stock": 1}"#),
         (
+            "everything at once",
+            r#"{"sku": "\ud800", "name": "", "price": {"amount": -1, "currency": "XXY", "tax": 0}, "stock": 1e999, "colour": "red", "colour": 2}"#,
+        ),
+        (
             "blank name",
             r#"{"sku": "Mug-1", "name": "  ", "price": {"amount": 1, "currency": "EUR"}, "stock": 1}"#,
         ),
