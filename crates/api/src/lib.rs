@@ -17,8 +17,10 @@ mod params;
 mod queries;
 mod state;
 
+pub mod forwarded;
 pub mod ops;
 pub mod problem;
+pub mod serve;
 
 mod audit;
 mod orders;
