@@ -45,7 +45,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::DeadLetters(command) => dead_letters::run(&config, command).await,
             Command::Config(command) => config::run(&config, &command),
             Command::Contract(command) => contract::run(&command),
-            Command::Healthcheck => healthcheck::healthcheck(config.http.address).await,
+            Command::Healthcheck => healthcheck::healthcheck(&config.http).await,
         };
         done.map(|()| ExitCode::SUCCESS)
     });

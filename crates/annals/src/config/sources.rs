@@ -66,6 +66,10 @@ fn assign(
 ) -> Result<ConfigBuilder<DefaultState>, ConfigError> {
     match key {
         "roles" => builder.set_override(key, value.split(',').map(str::trim).collect::<Vec<_>>()),
+        "http.trusted_proxies" => {
+            let proxies = value.split(',').map(str::trim).filter(|proxy| !proxy.is_empty());
+            builder.set_override(key, proxies.collect::<Vec<_>>())
+        }
         _ => builder.set_override(key, value),
     }
 }
