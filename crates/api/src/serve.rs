@@ -52,7 +52,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a connection may rest between requests.
     pub keep_alive: Duration,
-    /// How long a client may take nothing of what it is sent.
+    /// How long a client may take nothing of what it is sent. An answer that never ends, such as a
+    /// feed, has to say something more often than that.
     pub write_timeout: Duration,
 }
 

@@ -15,7 +15,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::activity::Activity;
 
 /// How long the client may still send after the last answer.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(5);
 
 /// The connection to a client, whatever is spoken on it.
 ///

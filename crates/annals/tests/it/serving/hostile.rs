@@ -63,7 +63,7 @@ impl Target {
             let (address, bytes) = (self.process.address, bytes.to_owned());
             statuses.spawn(async move {
                 let mut client = Raw::connect(address).await;
-                client.send(&bytes).await;
+                assert!(client.send(&bytes).await, "all of it is taken");
                 client.status().await
             });
         }
@@ -181,12 +181,12 @@ async fn bodies_that_hurt_are_refused_and_the_answer_arrives() {
     let large = vec![b' '; 20_000_000];
     let announced = [post_head("/v1/orders", large.len()), large.clone()].concat();
     let mut client = target.connect().await;
-    client.send(&announced).await;
+    assert!(client.send(&announced).await, "all of it is taken");
     assert_eq!(client.status().await, 413, "20 MB, announced");
     let chunked = b"POST /v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = [format!("{:x}\r\n", large.len()).as_bytes(), &large, b"\r\n0\r\n\r\n"].concat();
     let mut client = target.connect().await;
-    client.send(&[&chunked[..], &chunk].concat()).await;
+    assert!(client.send(&[&chunked[..], &chunk].concat()).await, "all of it is taken");
     assert_eq!(client.status().await, 413, "20 MB, in chunks");
     // Lies about the length.
     for lie in ["-1", "1e3", "99999999999999999999999", "5, 6"] {
