@@ -18,3 +18,4 @@ mod outage;
 mod parameters;
 mod projections;
 mod routes;
+mod serve;

@@ -116,10 +116,10 @@ fn code(body: &str) -> String {
 async fn heads_that_are_too_large_are_refused_as_such() {
     let target = Target::start("hostile-heads", &[]).await;
     let head = |lines: &str| format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n");
-    let many: String = (0..10_000).map(|number| format!("X-{number}: {number}\r\n")).collect();
+    let many = "X-Many: some\r\n".repeat(10_000);
     assert_eq!(target.refuses(head(&many).as_bytes()).await, 431, "10,000 headers");
-    let few: String = (0..101).map(|number| format!("X-{number}: {number}\r\n")).collect();
-    assert_eq!(target.refuses(head(&few).as_bytes()).await, 431, "103 headers");
+    let few = "X-Few: some\r\n".repeat(100);
+    assert_eq!(target.refuses(head(&few).as_bytes()).await, 431, "101 headers");
     let long = format!("X-Long: {}\r\n", "x".repeat(1_000_000));
     assert_eq!(target.refuses(head(&long).as_bytes()).await, 431, "a header of 1 MB");
     assert_eq!(
