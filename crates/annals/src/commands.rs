@@ -46,7 +46,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Config(command) => config::run(&config, &command),
             Command::Contract(command) => contract::run(&command),
             Command::Openapi => answer(api::openapi::text().trim_end()),
-            Command::Healthcheck => healthcheck::healthcheck(config.http.address).await,
+            Command::Healthcheck => healthcheck::healthcheck(&config.http).await,
         };
         done.map(|()| ExitCode::SUCCESS)
     });

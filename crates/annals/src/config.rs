@@ -6,6 +6,7 @@
 
 mod masked;
 mod sections;
+mod serving;
 mod sources;
 
 use std::fmt;
@@ -73,6 +74,7 @@ impl Config {
         if self.http.deadline_ms == 0 || self.http.body_limit_bytes == 0 {
             bail!("`http.deadline_ms` and `http.body_limit_bytes` must not be 0");
         }
+        self.http.check_serving()?;
         if self.database.max_connections < 5 {
             bail!("`database.max_connections` must be at least 5: roles share one pool");
         }

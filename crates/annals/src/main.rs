@@ -11,6 +11,7 @@ mod config;
 mod consumers;
 mod contract;
 mod database;
+mod file_descriptors;
 mod logging;
 mod ops;
 mod process;

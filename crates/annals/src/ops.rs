@@ -10,6 +10,7 @@ use self::projections::ProjectionMetrics;
 use ::projections::{Projection, Status};
 use adapters::SystemClock;
 use api::ops::{Check, Ops, Probe};
+use api::serve::Drain;
 use application::ports::Clock as _;
 use eventstore::{Cursor, EventStore};
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry};
@@ -113,6 +114,7 @@ impl Parts {
         self,
         registry: Registry,
         namespace: Namespace,
+        drain: Drain,
     ) -> Result<Ops, prometheus::Error> {
         let gauges = Gauges::register(&registry)?;
         let proof = self.proof.map(|proof| ProofMetrics::register(&registry, proof)).transpose()?;
@@ -129,7 +131,7 @@ impl Parts {
                 }
             })
         });
-        Ok(Ops { checks: self.checks.into(), registry, refresh })
+        Ok(Ops { checks: self.checks.into(), registry, refresh, drain })
     }
 }
 

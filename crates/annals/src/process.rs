@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use adapters::{SystemClock, TimeOrderedIds};
 use anyhow::Context as _;
+use api::serve::{Drain, Server, Tls};
 use api::{ApiState, Cursors, HttpMetrics, Queries};
 use application::CommandBus;
 use axum::Router;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Role};
 use crate::consumers::{self, PolicyHandler};
 use crate::contract::{self, Contract};
+use crate::file_descriptors;
 use crate::ops::Parts;
 
 /// How much longer than requests in flight everything else may take to end.
@@ -33,6 +35,7 @@ const FINISH: Duration = Duration::from_secs(5);
 pub struct Process {
     config: Config,
     listener: TcpListener,
+    tls: Option<Tls>,
     store: EventStore,
     bus: CommandBus,
     cursors: Cursors,
@@ -42,8 +45,10 @@ impl Process {
     /// Reaches the database and checks its schema. Nothing works yet.
     ///
     /// # Errors
-    /// One sentence: the database cannot be reached, or its schema is not the one of this version.
+    /// One sentence: the certificate cannot be used, the database cannot be reached, or its schema
+    /// is not the one of this version.
     pub async fn prepare(config: Config, listener: TcpListener) -> anyhow::Result<Self> {
+        let tls = config.http.tls()?;
         let pool = crate::database::connect(&config.database).await?;
         crate::database::check_schema(&pool).await?;
         projections::prepare(&pool, projections::ALL)
@@ -56,7 +61,7 @@ impl Process {
             .with_message_limit(config.nats.message_limit());
         let cursors =
             Cursors::load(store.pool()).await.context("cannot read the key of cursors")?;
-        Ok(Self { config, listener, store, bus, cursors })
+        Ok(Self { config, listener, tls, store, bus, cursors })
     }
 
     /// Where commands go.
@@ -66,6 +71,9 @@ impl Process {
 
     /// Does the work of its roles until `stop`, then drains: requests in flight are answered,
     /// batches in hand finished, leases given up.
+    ///
+    /// Read models are kept until the last request is answered, for a query may wait for its own;
+    /// everything else stops at once.
     ///
     /// # Errors
     /// A part ended that should not have.
@@ -81,8 +89,9 @@ impl Process {
         let mut tasks = JoinSet::new();
         let wakeup = Wakeup::listen(self.store.pool().clone());
         let mut reached = Reached::default();
+        let http_ended = CancellationToken::new();
         if roles.contains(&Role::Projector) {
-            reached = self.start_projector(&mut tasks, &mut parts, &wakeup, &stop);
+            reached = self.start_projector(&mut tasks, &mut parts, &wakeup, &http_ended);
         }
         if roles.contains(&Role::Relay) {
             self.start_relay(&mut tasks, &mut parts, wakeup, &stop)?;
@@ -91,15 +100,27 @@ impl Process {
             self.start_worker(&mut tasks, &mut parts, &stop)?;
         }
         let pool = self.store.pool().clone();
-        let router = self.router(parts, reached, serves_api)?;
-        let drain = Duration::from_millis(self.config.http.drain_ms);
-        tasks.spawn(serve(self.listener, router, drain, stop.clone()));
+        let drain = Drain::default();
+        let server = Server {
+            router: self.router(parts, reached, serves_api, drain.clone())?,
+            listener: self.listener,
+            limits: file_descriptors::bound(self.config.http.connections()),
+            tls: self.tls,
+            proxies: self.config.http.proxies()?,
+            drain,
+        };
+        let times = self.config.http.drain_times(serves_api);
+        let stopping = stop.clone();
+        spawn(&mut tasks, async move {
+            server.run(times, stopping).await;
+            http_ended.cancel();
+        });
         let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
         tracing::info!(http.address = %self.config.http.address, roles = roles.join(","), "ready");
 
         let overdue = async {
             stop.cancelled().await;
-            tokio::time::sleep(drain + FINISH).await;
+            tokio::time::sleep(times.delay + times.limit + FINISH).await;
         };
         tokio::select! {
             outcome = finished(tasks, &stop) => {
@@ -168,10 +189,16 @@ impl Process {
         Ok(())
     }
 
-    fn router(&self, parts: Parts, reached: Reached, serves_api: bool) -> anyhow::Result<Router> {
+    fn router(
+        &self,
+        parts: Parts,
+        reached: Reached,
+        serves_api: bool,
+        drain: Drain,
+    ) -> anyhow::Result<Router> {
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry)?;
-        let ops = parts.into_ops(registry, self.config.nats.namespace()?)?;
+        let ops = parts.into_ops(registry, self.config.nats.namespace()?, drain)?;
         let ops = api::ops::router(ops);
         if !serves_api {
             return Ok(ops);
@@ -238,25 +265,4 @@ pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         ),
         _ => anyhow::anyhow!("cannot listen on {address}: {error}"),
     })
-}
-
-/// Serves until `stop`, then answers what is in flight, at most for `drain`.
-async fn serve(
-    listener: TcpListener,
-    router: Router,
-    drain: Duration,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let overdue = stop.clone();
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    tokio::select! {
-        served = served => served.context("serve HTTP"),
-        () = async {
-            overdue.cancelled().await;
-            tokio::time::sleep(drain).await;
-        } => {
-            tracing::warn!("requests were still in flight when the time to drain was over");
-            Ok(())
-        }
-    }
 }

@@ -28,6 +28,7 @@ pub mod forwarded;
 pub mod openapi;
 pub mod ops;
 pub mod problem;
+pub mod serve;
 
 mod audit;
 mod orders;

@@ -13,6 +13,8 @@ use axum::{Json, Router};
 use prometheus::{Registry, TextEncoder};
 use serde::Serialize;
 
+use crate::serve::Drain;
+
 /// Longest time a check may take.
 const CHECK: Duration = Duration::from_secs(2);
 
@@ -44,11 +46,15 @@ pub struct Ops {
     pub registry: Registry,
     /// Called before each reading of the metrics.
     pub refresh: Refresh,
+    /// Whether the process is on its way out, and so not ready.
+    pub drain: Drain,
 }
 
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    draining: bool,
     parts: Vec<PartStatus>,
 }
 
@@ -71,6 +77,12 @@ pub fn router(ops: Ops) -> Router {
 }
 
 async fn readyz(State(ops): State<Ops>) -> Response {
+    if ops.drain.is_draining() {
+        // Whatever the parts say, requests are to go elsewhere; parts that have stopped are not
+        // asked.
+        let readiness = Readiness { ready: false, draining: true, parts: Vec::new() };
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(readiness)).into_response();
+    }
     // All at once: several parts that hang take no longer than one.
     let probes: Vec<_> = ops
         .checks
@@ -88,7 +100,7 @@ async fn readyz(State(ops): State<Ops>) -> Response {
     }
     let ready = parts.iter().all(|part| part.ok || !part.vital);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, parts })).into_response()
+    (status, Json(Readiness { ready, draining: false, parts })).into_response()
 }
 
 async fn metrics(State(ops): State<Ops>) -> Response {

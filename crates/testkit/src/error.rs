@@ -38,6 +38,14 @@ pub enum Error {
         /// What it answers to `--version`.
         says: String,
     },
+    /// No HAProxy is installed and none could be installed.
+    #[error("no HAProxy {found}: put `haproxy` on the PATH, or install it with `{install}`")]
+    HaProxyMissing {
+        /// Why installing did not help.
+        found: String,
+        /// The command that installs it on this system.
+        install: &'static str,
+    },
     /// Another live process holds the lock of the data directory.
     #[error(
         "annals dev already runs in this checkout (pid {pid}, data in {}): stop it first, \

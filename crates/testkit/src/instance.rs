@@ -65,6 +65,11 @@ impl Instance {
         self.root.join("pgbouncer")
     }
 
+    /// Where the configuration of HAProxy goes.
+    pub(crate) fn haproxy(&self) -> PathBuf {
+        self.root.join("haproxy")
+    }
+
     /// The log file of a service.
     pub(crate) fn log(&self, service: &str) -> PathBuf {
         self.logs.join(format!("{}-{service}.log", self.name))

@@ -10,7 +10,7 @@
 //!   [`Node::with`].
 //! - A test that cuts a connection, slows it down or lets it fall silent: [`Line`].
 //! - A test that kills, freezes or restarts a program of its own: [`Program`].
-//! - A test behind a pooler: [`PgBouncer`].
+//! - A test behind a pooler: [`PgBouncer`]; behind a proxy: [`HaProxy`].
 //! - A test that waits: [`eventually()`], never a sleep.
 //!
 //! The servers are real and as durable as production, and none outlives the process that
@@ -43,6 +43,7 @@ mod services;
 // For tests.
 mod database;
 mod eventually;
+mod haproxy;
 mod instance;
 mod line;
 mod namespace;
@@ -66,6 +67,7 @@ mod root_lock;
 pub use database::TestDatabase;
 pub use error::Error;
 pub use eventually::eventually;
+pub use haproxy::HaProxy;
 pub use line::Line;
 pub use namespace::TestBroker;
 pub use nats::{Nats, NatsCluster};

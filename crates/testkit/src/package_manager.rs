@@ -45,19 +45,33 @@ pub(crate) fn install<T>(
 
 /// The command by which a person installs PostgreSQL on this system.
 pub(crate) fn postgres_command() -> &'static str {
+    command([
+        "sudo apt-get install postgresql",
+        "sudo dnf install postgresql-server",
+        "apk add postgresql",
+        "sudo pacman -S postgresql",
+        "brew install postgresql@17",
+    ])
+}
+
+/// The command by which a person installs HAProxy on this system.
+pub(crate) fn haproxy_command() -> &'static str {
+    command([
+        "sudo apt-get install haproxy",
+        "sudo dnf install haproxy",
+        "apk add haproxy",
+        "sudo pacman -S haproxy",
+        "brew install haproxy",
+    ])
+}
+
+/// The one of these for the package manager that is there: `apt-get`, `dnf`, `apk`, `pacman`, and
+/// else `brew`.
+fn command([apt_get, dnf, apk, pacman, brew]: [&'static str; 5]) -> &'static str {
     let path = Search::path();
-    let has = |program| path.find(program).next().is_some();
-    if has("apt-get") {
-        "sudo apt-get install postgresql"
-    } else if has("dnf") {
-        "sudo dnf install postgresql-server"
-    } else if has("apk") {
-        "apk add postgresql"
-    } else if has("pacman") {
-        "sudo pacman -S postgresql"
-    } else {
-        "brew install postgresql@17"
-    }
+    let managers = [("apt-get", apt_get), ("dnf", dnf), ("apk", apk), ("pacman", pacman)];
+    let found = managers.iter().find(|(program, _)| path.find(program).next().is_some());
+    found.map_or(brew, |(_, command)| command)
 }
 
 fn apt_get(arguments: &[&str]) -> Result<(), Error> {

@@ -23,6 +23,8 @@ pub(super) async fn dev(mut config: Config) -> anyhow::Result<()> {
     let services = tokio::task::block_in_place(|| start_services(&config, &directory))?;
     config.database.url = Some(SecretString::from(services.database_url.clone()));
     config.nats.url = Some(SecretString::from(services.nats_url.clone()));
+    // No proxy has to notice, and whoever presses Ctrl-C waits.
+    config.http.drain_delay_ms = 0;
     if config.keys.encryption.is_none() {
         config.keys.encryption = Some(keys::private(&directory)?);
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -33,8 +34,38 @@ pub struct Http {
     pub cors_origins: Vec<String>,
     /// What whoever reaches the listener may do, as there are no accounts: permissions, or `*`.
     pub anonymous: Vec<String>,
-    /// How long requests in flight may take to end when the process is told to stop.
+    /// Most connections at once; more wait.
+    pub max_connections: NonZeroUsize,
+    /// Longest time for the head of a request to come, and for the handshake of TLS.
+    pub header_timeout_ms: NonZeroU64,
+    /// How long a connection may rest between requests.
+    pub keep_alive_ms: NonZeroU64,
+    /// How long a client may take nothing of what it is sent.
+    pub write_timeout_ms: NonZeroU64,
+    /// How long a process that is told to stop goes on serving, unready, so that a proxy notices.
+    pub drain_delay_ms: u64,
+    /// How long requests in flight may take to end after that.
     pub drain_ms: u64,
+    /// Networks or addresses of proxies that are believed on whose behalf they ask.
+    pub trusted_proxies: Vec<String>,
+    /// What those proxies tell it with.
+    pub forwarded_header: ForwardedHeader,
+    /// PEM file of the certificate and those it was issued by; TLS if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// What proxies tell of the client.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For` and `X-Forwarded-Proto`.
+    XForwarded,
+    /// `Forwarded` of RFC 7239.
+    Forwarded,
 }
 
 impl Http {

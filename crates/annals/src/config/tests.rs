@@ -92,6 +92,25 @@ fn other_addresses_than_loopback_are_refused_with_the_reason() {
 }
 
 #[test]
+fn proxies_are_a_list_in_every_source_and_each_is_checked() {
+    let variable = ("ANNALS_HTTP__TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1");
+    let proxies = load(&[variable], &[]).unwrap().http.trusted_proxies;
+    assert_eq!(proxies, ["10.0.0.0/8", "127.0.0.1"]);
+    let none = load(&[variable], &[("http.trusted_proxies", "")]).unwrap();
+    assert!(none.http.trusted_proxies.is_empty());
+    let text = refusal(&[], &[("http.trusted_proxies", "10.0.0.0/8,proxy")]);
+    assert!(text.contains("trusted_proxies") && text.contains("proxy"), "{text}");
+}
+
+#[test]
+fn a_certificate_without_its_key_is_refused() {
+    let text = refusal(&[], &[("http.tls_certificate", "/some/certificate.pem")]);
+    assert!(text.contains("http.tls_key"), "{text}");
+    let text = refusal(&[], &[("http.tls_key", "/some/key.pem")]);
+    assert!(text.contains("http.tls_certificate"), "{text}");
+}
+
+#[test]
 fn shown_settings_hold_no_password() {
     let secret = "postgres://annals:hunter2@127.0.0.1/annals?password=hunter2";
     let config = load(&[("DATABASE_URL", secret), ("NATS_URL", "nats://hunter2@127.0.0.1")], &[]);

@@ -21,4 +21,5 @@ mod projector_drill;
 mod readiness;
 mod rebuild;
 mod relay;
+mod serving;
 mod why;

@@ -23,3 +23,4 @@ mod outage;
 mod parameters;
 mod projections;
 mod routes;
+mod serve;

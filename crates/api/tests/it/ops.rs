@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::ops::{Check, Ops, Probe};
+use api::serve::Drain;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -27,7 +28,7 @@ fn router(checks: Vec<Check>) -> Router {
         gauge.set(count.try_into().unwrap());
         Box::pin(std::future::ready(()))
     });
-    api::ops::router(Ops { checks: checks.into(), registry, refresh })
+    api::ops::router(Ops { checks: checks.into(), registry, refresh, drain: Drain::default() })
 }
 
 async fn get(router: Router, address: &str) -> Answer {

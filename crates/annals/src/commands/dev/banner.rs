@@ -13,12 +13,11 @@ use crate::config::Config;
 /// # Errors
 /// A value holds what cannot be quoted for a shell.
 pub(super) fn environment(config: &Config, services: &Services) -> anyhow::Result<String> {
-    let address = config.http.address;
     let keys = config.keys.encryption.as_ref().map(|keys| keys.expose_secret().to_owned());
     let variables = [
         ("DATABASE_URL", services.database_url.clone()),
         ("NATS_URL", services.nats_url.clone()),
-        ("ANNALS_URL", format!("http://{address}")),
+        ("ANNALS_URL", config.http.url()),
         ("ANNALS_KEYS__ENCRYPTION", keys.unwrap_or_default()),
     ];
     let mut text = String::new();
@@ -31,7 +30,7 @@ pub(super) fn environment(config: &Config, services: &Services) -> anyhow::Resul
 
 /// Where to look, and what to paste.
 pub(super) fn text(config: &Config, file: &Path) -> String {
-    let url = format!("http://{}", config.http.address);
+    let url = config.http.url();
     let namespace = &config.nats.namespace;
     let stream = namespace.to_uppercase();
     let file = file.display();

@@ -37,7 +37,9 @@ impl Site {
         command
             .env("DATABASE_URL", &self.url)
             .env("NATS_URL", &self.broker.url)
-            .env("ANNALS_NATS__NAMESPACE", &self.broker.namespace);
+            .env("ANNALS_NATS__NAMESPACE", &self.broker.namespace)
+            // No proxy has to notice that a process stops.
+            .env("ANNALS_HTTP__DRAIN_DELAY_MS", "0");
         command
     }
 
