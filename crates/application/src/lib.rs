@@ -12,6 +12,7 @@
 mod aggregates;
 mod codec;
 mod message_limit;
+mod span;
 
 pub mod audit;
 pub mod bus;

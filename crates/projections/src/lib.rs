@@ -15,6 +15,7 @@ mod parking;
 mod projection;
 mod slots;
 mod source;
+mod span;
 
 pub mod comparison;
 pub mod digests;
