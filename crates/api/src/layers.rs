@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::metrics::HttpMetrics;
 use crate::origin::RequestId;
 use crate::problem::{Cause, Code, Problem, ProblemCode};
+use crate::trace::ServerSpan;
 
 /// How much a request may take.
 #[derive(Debug, Clone, Copy)]
@@ -95,13 +96,14 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// One span, one log line and two metrics a request.
-async fn observe(State(metrics): State<HttpMetrics>, request: Request, next: Next) -> Response {
+async fn observe(State(metrics): State<HttpMetrics>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let route = route.unwrap_or_else(|| "unmatched".to_owned());
     let method = known(request.method());
+    let traced = ServerSpan::begin(&mut request, method, route.as_deref());
+    let route = route.unwrap_or_else(|| "unmatched".to_owned());
     let id = request.extensions().get::<RequestId>().map_or(Uuid::nil(), |id| id.0);
-    let span = tracing::info_span!("http.request", http.method = method, http.route = route, request.id = %id);
+    let span = tracing::info_span!("http.request", http.method = method, http.route = route, request.id = %id, trace.id = traced.trace_id());
     let response = next.run(request).instrument(span.clone()).await;
     let elapsed = begun.elapsed();
     let status = response.status();
@@ -110,6 +112,7 @@ async fn observe(State(metrics): State<HttpMetrics>, request: Request, next: Nex
     let _entered = span.enter();
     let code = response.extensions().get::<ProblemCode>().map(|code| code.0.entry().code);
     let cause = response.extensions().get::<Cause>().map(chain);
+    traced.end(status, code);
     let (status, elapsed_us) = (status.as_u16(), elapsed.as_micros());
     match status {
         ..500 => {

@@ -16,6 +16,7 @@ mod parameters;
 mod params;
 mod queries;
 mod state;
+mod trace;
 
 pub mod ops;
 pub mod problem;

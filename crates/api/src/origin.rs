@@ -4,9 +4,11 @@ use application::Origin;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use eventstore::trace::{Parent::Elsewhere, read};
 use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
+use crate::trace::Traceparent;
 
 /// The id of a request: given back in `X-Request-Id`, recorded as the correlation id.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +23,8 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandOrigin {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let request_id = parts.extensions.get::<RequestId>().map_or(Uuid::nil(), |id| id.0);
         let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let trace = header("traceparent").filter(|value| is_traceparent(value));
+        let given = || header("traceparent").filter(|value| read(value, Elsewhere).is_some());
+        let trace = parts.extensions.get::<Traceparent>().map(|it| it.0.as_str()).or_else(given);
         let mut keys = parts.headers.get_all("idempotency-key").iter();
         let idempotency_key = match (keys.next(), keys.next()) {
             (None, _) => None,
@@ -48,42 +51,4 @@ fn read_key(value: &HeaderValue) -> Result<String, Problem> {
 fn refused(detail: &str) -> Problem {
     Problem::new(Code::InvalidHeader, "The command cannot be recognised when it comes again.")
         .field("Idempotency-Key", detail)
-}
-
-/// Whether the value is of version 00 of W3C trace context, with ids that are not all zeros.
-fn is_traceparent(value: &str) -> bool {
-    let mut parts = value.split('-');
-    let hexadecimal = |part: &str, length| {
-        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let id =
-        |part: &str, length| hexadecimal(part, length) && part.bytes().any(|byte| byte != b'0');
-    parts.next() == Some("00")
-        && parts.next().is_some_and(|trace| id(trace, 32))
-        && parts.next().is_some_and(|parent| id(parent, 16))
-        && parts.next().is_some_and(|flags| hexadecimal(flags, 2))
-        && parts.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_traceparent;
-
-    #[test]
-    fn only_a_valid_traceparent_is_recorded() {
-        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        for wrong in [
-            "",
-            "00",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-00",
-            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-            "00-0af7651916cd43dd8448eb211c80319-cb7ad6b7169203331-01",
-        ] {
-            assert!(!is_traceparent(wrong), "{wrong}");
-        }
-    }
 }
