@@ -16,6 +16,7 @@ mod ops;
 mod process;
 mod projector;
 mod signals;
+mod telemetry;
 
 use std::process::ExitCode;
 

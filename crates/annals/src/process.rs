@@ -8,6 +8,7 @@ use adapters::{SystemClock, TimeOrderedIds};
 use anyhow::Context as _;
 use api::{ApiState, HttpMetrics, Queries};
 use application::CommandBus;
+use application::ports::IdSource as _;
 use axum::Router;
 use eventstore::personal::key_encryption_keys_in_use;
 use eventstore::{EventStore, Wakeup};
@@ -25,6 +26,7 @@ use crate::config::{Config, Role};
 use crate::consumers::{self, PolicyHandler};
 use crate::contract::{self, Contract};
 use crate::ops::Parts;
+use crate::telemetry::Telemetry;
 
 /// How much longer than requests in flight everything else may take to end.
 const FINISH: Duration = Duration::from_secs(5);
@@ -35,6 +37,7 @@ pub struct Process {
     listener: TcpListener,
     store: EventStore,
     bus: CommandBus,
+    telemetry: Option<Telemetry>,
 }
 
 impl Process {
@@ -53,7 +56,9 @@ impl Process {
         refuse_missing_keys(&config, &store).await?;
         let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds))
             .with_message_limit(config.nats.message_limit());
-        Ok(Self { config, listener, store, bus })
+        let telemetry = Telemetry::start(&config.telemetry, TimeOrderedIds.next())
+            .context("cannot record traces")?;
+        Ok(Self { config, listener, store, bus, telemetry })
     }
 
     /// Where commands go.
@@ -101,6 +106,9 @@ impl Process {
         tokio::select! {
             outcome = finished(tasks, &stop) => {
                 drop((self.bus, self.store));
+                if let Some(telemetry) = self.telemetry {
+                    telemetry.stop().await;
+                }
                 // What does not answer any more is not waited for.
                 let _ = tokio::time::timeout(FINISH, pool.close()).await;
                 outcome
@@ -168,6 +176,9 @@ impl Process {
     fn router(&self, parts: Parts, reached: Reached, serves_api: bool) -> anyhow::Result<Router> {
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry)?;
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.register(&registry)?;
+        }
         let ops = parts.into_ops(registry, self.config.nats.namespace()?)?;
         let ops = api::ops::router(ops);
         if !serves_api {

@@ -75,12 +75,7 @@ fn caller(headers: &HeaderMap) -> Option<SpanContext> {
 }
 
 /// Without the query, which may hold what is private.
-fn describe(
-    span: &mut BoxedSpan,
-    request: &Request,
-    method: &'static str,
-    route: Option<&str>,
-) {
+fn describe(span: &mut BoxedSpan, request: &Request, method: &'static str, route: Option<&str>) {
     // As the conventions call a method that is none of the known ones.
     let (name, method) = if method == "other" { ("HTTP", "_OTHER") } else { (method, method) };
     span.update_name(route.map_or_else(|| name.to_owned(), |route| format!("{name} {route}")));

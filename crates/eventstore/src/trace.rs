@@ -32,7 +32,9 @@ pub enum Parent {
 #[must_use]
 pub fn is_sampled(trace: Option<&str>) -> bool {
     let flags = trace.and_then(|trace| trace.as_bytes().get(53..55));
-    flags.is_some_and(|flags| matches!(flags[1], b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'))
+    flags.is_some_and(|flags| {
+        matches!(flags[1], b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f')
+    })
 }
 
 /// Begins the span that `describe` says under the one that `trace` names; `None` if that trace is not
@@ -126,7 +128,9 @@ mod tests {
     #[test]
     fn the_last_bit_of_the_flags_says_whether_it_is_recorded() {
         let with_flags = |flags: &str| format!("{}{flags}", &GIVEN[..53]);
-        for (flags, sampled) in [("00", false), ("01", true), ("02", false), ("03", true), ("ff", true)] {
+        for (flags, sampled) in
+            [("00", false), ("01", true), ("02", false), ("03", true), ("ff", true)]
+        {
             assert_eq!(is_sampled(Some(&with_flags(flags))), sampled, "{flags}");
         }
         assert!(!is_sampled(None) && !is_sampled(Some("")) && !is_sampled(Some(&GIVEN[..54])));

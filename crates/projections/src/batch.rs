@@ -18,8 +18,8 @@ use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 
 use crate::attempts::Attempts;
 use crate::parking::{self, Parked};
-use crate::span::Applying;
 use crate::slots::{Held, MoveError, Taken, slot_of};
+use crate::span::Applying;
 use crate::{Entry, HandlerError, Projection, Source};
 
 /// Takes effect of events on the tables of one schema.

@@ -35,8 +35,7 @@ impl Applying {
         let Some(begun) = self.0 else { return };
         for Item { recorded, .. } in applied {
             let describe = || describe(&begun, recorded);
-            let span =
-                trace::child("projections", cause(recorded), Parent::Elsewhere, describe);
+            let span = trace::child("projections", cause(recorded), Parent::Elsewhere, describe);
             if let Some(mut span) = span {
                 span.end();
             }

@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status};
 use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status};
 
 use super::{Append, AppendError, Receipt};
 use crate::trace::{self, BoxedSpan, Parent};

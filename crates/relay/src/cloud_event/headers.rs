@@ -44,8 +44,7 @@ pub enum Form {
 const COUNT: Form = Form::Matching("^[1-9][0-9]*$");
 
 /// A `traceparent`.
-const TRACE_CONTEXT: Form =
-    Form::Matching("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$");
+const TRACE_CONTEXT: Form = Form::Matching("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$");
 
 /// Every header of the contract, in the order in which they are told.
 pub const HEADERS: &[Header] = &[

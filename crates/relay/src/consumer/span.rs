@@ -64,7 +64,10 @@ fn describe(config: &ConsumerConfig, message: &IncomingMessage, count: usize) ->
             KeyValue::new("messaging.destination.name", subject),
             KeyValue::new("messaging.consumer.group.name", config.name.clone()),
             KeyValue::new("messaging.message.id", message.id.to_string()),
-            KeyValue::new("messaging.batch.message_count", i64::try_from(count).unwrap_or(i64::MAX)),
+            KeyValue::new(
+                "messaging.batch.message_count",
+                i64::try_from(count).unwrap_or(i64::MAX),
+            ),
             KeyValue::new("event.position", message.position.get()),
             trace::lag(message.time),
         ])
