@@ -20,4 +20,5 @@ mod projector_drill;
 mod readiness;
 mod rebuild;
 mod relay;
+mod telemetry;
 mod why;
