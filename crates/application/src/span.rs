@@ -20,8 +20,10 @@ impl CommandSpan {
     pub(crate) fn begin(command: &Command) -> (Self, Cow<'_, aggregate::Command>) {
         let mut given = Cow::Borrowed(&command.given);
         let cause = given.metadata.trace.as_deref();
-        let span = trace::child("application", cause, Parent::Here, || describe(command));
-        if let Some(span) = &span {
+        let span = SpanBuilder::from_name(name(command)).with_kind(SpanKind::Internal);
+        let mut span = trace::child("application", cause, Parent::Here, span);
+        if let Some(span) = &mut span {
+            describe(span, command);
             given.to_mut().metadata.trace = Some(trace::traceparent(span));
         }
         (Self(span.map(|span| (span, AtomicI64::new(0)))), given)
@@ -55,16 +57,19 @@ impl CommandSpan {
     }
 }
 
-fn describe(command: &Command) -> SpanBuilder {
-    let name = command.decisions.first().map_or("command", |decision| decision.name());
+fn name(command: &Command) -> &'static str {
+    command.decisions.first().map_or("command", |decision| decision.name())
+}
+
+fn describe(span: &mut BoxedSpan, command: &Command) {
     let streams = command.decisions.iter().flat_map(|decision| decision.streams());
     let mut categories: Vec<_> = streams.map(|stream| stream.category().to_owned()).collect();
     categories.sort_unstable();
     categories.dedup();
-    SpanBuilder::from_name(name).with_kind(SpanKind::Internal).with_attributes([
-        KeyValue::new("command.name", name),
+    span.set_attributes([
+        KeyValue::new("command.name", name(command)),
         KeyValue::new("command.id", command.given.id.to_string()),
         KeyValue::new("correlation.id", command.given.metadata.correlation_id.to_string()),
         KeyValue::new("stream.categories", categories.join(",")),
-    ])
+    ]);
 }

@@ -6,7 +6,7 @@
 use std::time::SystemTime;
 
 use eventstore::RecordedEvent;
-use eventstore::trace::{self, Parent};
+use eventstore::trace::{self, BoxedSpan, Parent};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind};
 
@@ -26,17 +26,20 @@ struct Begun {
 impl Applying {
     pub(crate) fn begin(projection: &'static Projection, items: &[Item<'_>]) -> Self {
         let is_followed = |item: &Item<'_>| trace::is_sampled(cause(item.recorded));
-        let begun = Begun { projection, at: SystemTime::now(), events: items.len() };
-        Self(items.iter().any(is_followed).then_some(begun))
+        let begun = || Begun { projection, at: SystemTime::now(), events: items.len() };
+        Self(items.iter().any(is_followed).then(begun))
     }
 
     /// It has committed, and so have `applied`.
     pub(crate) fn end<'a>(self, applied: impl Iterator<Item = &'a Item<'a>>) {
         let Some(begun) = self.0 else { return };
         for Item { recorded, .. } in applied {
-            let describe = || describe(&begun, recorded);
-            let span = trace::child("projections", cause(recorded), Parent::Elsewhere, describe);
+            let span = SpanBuilder::from_name("apply")
+                .with_kind(SpanKind::Internal)
+                .with_start_time(begun.at);
+            let span = trace::child("projections", cause(recorded), Parent::Elsewhere, span);
             if let Some(mut span) = span {
+                describe(&mut span, &begun, recorded);
                 span.end();
             }
         }
@@ -47,17 +50,15 @@ fn cause(recorded: &RecordedEvent) -> Option<&str> {
     recorded.metadata.trace.as_deref()
 }
 
-fn describe(begun: &Begun, recorded: &RecordedEvent) -> SpanBuilder {
+fn describe(span: &mut BoxedSpan, begun: &Begun, recorded: &RecordedEvent) {
     let name = begun.projection.name;
-    SpanBuilder::from_name(format!("apply {name}"))
-        .with_kind(SpanKind::Internal)
-        .with_start_time(begun.at)
-        .with_attributes([
-            KeyValue::new("projection.name", name),
-            KeyValue::new("event.type", recorded.event_type.to_string()),
-            KeyValue::new("event.position", recorded.position.get()),
-            KeyValue::new("stream.id", recorded.stream.to_string()),
-            KeyValue::new("batch.events", i64::try_from(begun.events).unwrap_or(i64::MAX)),
-            trace::lag(recorded.recorded_at),
-        ])
+    span.update_name(format!("apply {name}"));
+    span.set_attributes([
+        KeyValue::new("projection.name", name),
+        KeyValue::new("event.type", recorded.event_type.to_string()),
+        KeyValue::new("event.position", recorded.position.get()),
+        KeyValue::new("stream.id", recorded.stream.to_string()),
+        KeyValue::new("batch.events", i64::try_from(begun.events).unwrap_or(i64::MAX)),
+        trace::lag(recorded.recorded_at),
+    ]);
 }

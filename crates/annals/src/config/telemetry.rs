@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(headers["authorization"], "Bearer secret==");
         assert_eq!(headers["x-team"], "blue");
         assert!(!format!("{headers:?}").contains("secret"));
-        for wrong in ["secret", "a b=secret", "x=secret\n"] {
+        for wrong in ["secret", "a b=secret", "x=secret\nmore"] {
             let error = format!("{:#}", headers_of(wrong).unwrap_err());
             assert!(!error.contains("secret"), "{error}");
         }

@@ -135,6 +135,9 @@ async fn one_order_is_followed_from_its_request_to_the_read_model() {
         if spans.iter().any(listed) { Ok(spans) } else { Err(names(&spans)) }
     })
     .await;
+    let verified = site.run(&["relay", "verify"]).ok();
+    assert!(verified.contains("no gap, no duplicate, no reorder"), "{verified}");
+
     // Nothing else was recorded, and nothing private.
     for span in &spans {
         assert_eq!(span.trace, TRACE, "{span:?}");

@@ -18,8 +18,10 @@ impl AppendSpan {
     /// Begins under what `append` says it was caused by, and has its events carry the new context.
     pub(super) fn begin(append: &mut Append) -> Self {
         let cause = append.metadata.trace.as_deref();
-        let span = trace::child("eventstore", cause, Parent::Here, || describe(append));
-        if let Some(span) = &span {
+        let span = SpanBuilder::from_name("append").with_kind(SpanKind::Internal);
+        let mut span = trace::child("eventstore", cause, Parent::Here, span);
+        if let Some(span) = &mut span {
+            describe(span, append);
             append.metadata.trace = Some(trace::traceparent(span));
         }
         Self(span)
@@ -60,18 +62,17 @@ impl AppendSpan {
     }
 }
 
-fn describe(append: &Append) -> SpanBuilder {
-    let mut attributes = vec![
+fn describe(span: &mut BoxedSpan, append: &Append) {
+    span.set_attributes([
         KeyValue::new("db.system.name", "postgresql"),
         KeyValue::new("db.operation.name", "append"),
         KeyValue::new("command.id", append.command_id.to_string()),
         KeyValue::new("event.count", count(append.events.len())),
-    ];
+    ]);
     if let Some(first) = append.events.first() {
-        attributes.push(KeyValue::new("event.type", first.event_type.to_string()));
-        attributes.push(KeyValue::new("stream.id", first.stream.to_string()));
+        span.set_attribute(KeyValue::new("event.type", first.event_type.to_string()));
+        span.set_attribute(KeyValue::new("stream.id", first.stream.to_string()));
     }
-    SpanBuilder::from_name("append").with_kind(SpanKind::Internal).with_attributes(attributes)
 }
 
 /// Never what the error says: it may quote what is private.

@@ -22,11 +22,12 @@ impl<'a> Processing<'a> {
     pub(super) fn begin(config: &ConsumerConfig, messages: Vec<&'a IncomingMessage>) -> Self {
         let (count, mut spans) = (messages.len(), Vec::new());
         let messages = messages.into_iter().map(|message| {
-            let describe = || describe(config, message, count);
+            let span = SpanBuilder::from_name("process").with_kind(SpanKind::Consumer);
             let cause = message.trace.as_deref();
-            let Some(span) = trace::child("relay", cause, Parent::Elsewhere, describe) else {
+            let Some(mut span) = trace::child("relay", cause, Parent::Elsewhere, span) else {
                 return Cow::Borrowed(message);
             };
+            describe(&mut span, config, message, count);
             let trace = Some(trace::traceparent(&span));
             spans.push(span);
             Cow::Owned(IncomingMessage { trace, ..message.clone() })
@@ -53,22 +54,23 @@ impl<'a> Processing<'a> {
     }
 }
 
-fn describe(config: &ConsumerConfig, message: &IncomingMessage, count: usize) -> SpanBuilder {
+fn describe(
+    span: &mut BoxedSpan,
+    config: &ConsumerConfig,
+    message: &IncomingMessage,
+    count: usize,
+) {
     let subject = config.namespace.subject(&message.message_type.to_string());
-    SpanBuilder::from_name(format!("process {subject}"))
-        .with_kind(SpanKind::Consumer)
-        .with_attributes([
-            KeyValue::new("messaging.system", "nats"),
-            KeyValue::new("messaging.operation.name", "process"),
-            KeyValue::new("messaging.operation.type", "process"),
-            KeyValue::new("messaging.destination.name", subject),
-            KeyValue::new("messaging.consumer.group.name", config.name.clone()),
-            KeyValue::new("messaging.message.id", message.id.to_string()),
-            KeyValue::new(
-                "messaging.batch.message_count",
-                i64::try_from(count).unwrap_or(i64::MAX),
-            ),
-            KeyValue::new("event.position", message.position.get()),
-            trace::lag(message.time),
-        ])
+    span.update_name(format!("process {subject}"));
+    span.set_attributes([
+        KeyValue::new("messaging.system", "nats"),
+        KeyValue::new("messaging.operation.name", "process"),
+        KeyValue::new("messaging.operation.type", "process"),
+        KeyValue::new("messaging.destination.name", subject),
+        KeyValue::new("messaging.consumer.group.name", config.name.clone()),
+        KeyValue::new("messaging.message.id", message.id.to_string()),
+        KeyValue::new("messaging.batch.message_count", i64::try_from(count).unwrap_or(i64::MAX)),
+        KeyValue::new("event.position", message.position.get()),
+        trace::lag(message.time),
+    ]);
 }

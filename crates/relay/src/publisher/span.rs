@@ -17,8 +17,9 @@ impl PublishSpan {
     /// Begins under the event that `message` tells of, if its trace is recorded.
     pub(super) fn begin(message: &Outgoing) -> Option<Self> {
         let traced = message.traced.as_ref()?;
-        let describe = || describe(message, traced);
-        let span = trace::child("relay", Some(&traced.cause), Parent::Elsewhere, describe)?;
+        let span = SpanBuilder::from_name("publish").with_kind(SpanKind::Producer);
+        let mut span = trace::child("relay", Some(&traced.cause), Parent::Elsewhere, span)?;
+        describe(&mut span, message, traced);
         let traceparent = trace::traceparent(&span);
         Some(Self { span, traceparent, is_confirmed: false })
     }
@@ -46,19 +47,18 @@ impl Drop for PublishSpan {
     }
 }
 
-fn describe(message: &Outgoing, traced: &Traced) -> SpanBuilder {
+fn describe(span: &mut BoxedSpan, message: &Outgoing, traced: &Traced) {
     let Outgoing { id, place, subject, body, .. } = message;
     let bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
-    SpanBuilder::from_name(format!("publish {subject}"))
-        .with_kind(SpanKind::Producer)
-        .with_attributes([
-            KeyValue::new("messaging.system", "nats"),
-            KeyValue::new("messaging.operation.name", "publish"),
-            KeyValue::new("messaging.operation.type", "send"),
-            KeyValue::new("messaging.destination.name", subject.clone()),
-            KeyValue::new("messaging.message.id", id.to_string()),
-            KeyValue::new("messaging.message.body.size", bytes),
-            KeyValue::new("event.position", place.position().get()),
-            trace::lag(traced.recorded_at),
-        ])
+    span.update_name(format!("publish {subject}"));
+    span.set_attributes([
+        KeyValue::new("messaging.system", "nats"),
+        KeyValue::new("messaging.operation.name", "publish"),
+        KeyValue::new("messaging.operation.type", "send"),
+        KeyValue::new("messaging.destination.name", subject.clone()),
+        KeyValue::new("messaging.message.id", id.to_string()),
+        KeyValue::new("messaging.message.body.size", bytes),
+        KeyValue::new("event.position", place.position().get()),
+        trace::lag(traced.recorded_at),
+    ]);
 }

@@ -1,6 +1,7 @@
 //! A real collector of traces, rotel from `PyPI`, and what it gives on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -112,7 +113,12 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
 }
 
 fn read(span: wire::Span, resource: &BTreeMap<String, String>) -> Span {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        })
+    };
     let failed = wire::status::StatusCode::Error as i32;
     Span {
         trace: hex(&span.trace_id),
