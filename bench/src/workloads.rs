@@ -14,6 +14,7 @@ pub(crate) mod rebuild;
 mod slow_disk;
 mod storm;
 mod tail;
+mod traces;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -53,6 +54,7 @@ pub(crate) const ALL: &[(&str, Workload)] = &[
     ("live", |plan, report| Box::pin(live::run(plan, report))),
     ("follow", |plan, report| Box::pin(follow::run(plan, report))),
     ("rebuild", |plan, report| Box::pin(rebuild::run(plan, report))),
+    ("traces", |plan, report| Box::pin(traces::run(plan, report))),
     ("growth", |plan, report| Box::pin(growth::run(plan, report))),
 ];
 

@@ -8,6 +8,7 @@ mod masked;
 mod sections;
 mod serving;
 mod sources;
+mod telemetry;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use sections::{Database, Http, Keys, Log, LogFormat, Nats};
 pub use sources::{annals_directory, load};
+pub use telemetry::{Collector, Telemetry};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -34,6 +36,8 @@ pub struct Config {
     pub keys: Keys,
     /// What is logged, and how.
     pub log: Log,
+    /// Where traces go.
+    pub telemetry: Telemetry,
 }
 
 /// A part of the work; together or apart, any number of processes each.
@@ -82,6 +86,7 @@ impl Config {
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;
         self.log.filter().context("`log.filter` cannot be used")?;
+        self.telemetry.validate()?;
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ mod ops;
 mod process;
 mod projector;
 mod signals;
+mod telemetry;
 
 use std::process::ExitCode;
 

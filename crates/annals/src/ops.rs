@@ -3,6 +3,7 @@
 mod projections;
 mod proof;
 mod read_models;
+mod work;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use proof::ProofMetrics;
 use relay::verify::watch::Proof;
 use relay::{ConsumerState, ConsumerStatus, Namespace, RelayState, RelayStatus};
 use tokio::sync::watch;
+use work::{WorkMetrics, Workers};
 
 /// The parts of a process that can say how they are.
 pub struct Parts {
@@ -28,6 +30,7 @@ pub struct Parts {
     /// trouble.
     all_vital: bool,
     proof: Option<watch::Receiver<Proof>>,
+    workers: Workers,
 }
 
 impl Parts {
@@ -46,7 +49,7 @@ impl Parts {
             })
         });
         let checks = vec![Check { name: "postgresql".to_owned(), vital: true, probe }];
-        Self { store, checks, all_vital: !serves_api, proof: None }
+        Self { store, checks, all_vital: !serves_api, proof: None, workers: Workers::default() }
     }
 
     /// Adds a read model that this process answers queries from, whoever keeps it.
@@ -76,6 +79,7 @@ impl Parts {
     /// Adds the relay, and what is proved of its work.
     pub fn relay(&mut self, state: watch::Receiver<RelayState>, proof: watch::Receiver<Proof>) {
         self.proof = Some(proof);
+        self.workers.relay = Some(state.clone());
         self.add("relay".to_owned(), state, |state| match &state.status {
             RelayStatus::Standby | RelayStatus::Publishing => Ok(()),
             RelayStatus::Connecting { error } => Err(error.clone()),
@@ -85,6 +89,7 @@ impl Parts {
 
     /// Adds a consumer.
     pub fn consumer(&mut self, name: &str, state: watch::Receiver<ConsumerState>) {
+        self.workers.consumers.push((name.to_owned(), state.clone()));
         self.add(format!("consumer:{name}"), state, |state| match &state.status {
             ConsumerStatus::Standby | ConsumerStatus::Consuming | ConsumerStatus::Stopped => Ok(()),
             ConsumerStatus::Connecting { error } | ConsumerStatus::Stalled { error } => {
@@ -117,11 +122,13 @@ impl Parts {
         drain: Drain,
     ) -> Result<Ops, prometheus::Error> {
         let gauges = Gauges::register(&registry)?;
+        let work = WorkMetrics::register(&registry, self.workers)?;
         let proof = self.proof.map(|proof| ProofMetrics::register(&registry, proof)).transpose()?;
         let store = self.store;
         let refresh: api::ops::Refresh = Arc::new(move || {
             let (store, gauges, namespace) = (store.clone(), gauges.clone(), namespace.clone());
             let proof = proof.clone();
+            work.refresh(store.pool());
             Box::pin(async move {
                 if let Some(proof) = proof {
                     proof.refresh();

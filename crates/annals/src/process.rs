@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use api::serve::{Drain, Server, Tls};
 use api::{ApiState, Cursors, HttpMetrics, Queries};
 use application::CommandBus;
+use application::ports::IdSource as _;
 use axum::Router;
 use eventstore::personal::key_encryption_keys_in_use;
 use eventstore::{EventStore, Wakeup};
@@ -27,6 +28,7 @@ use crate::consumers::{self, PolicyHandler};
 use crate::contract::{self, Contract};
 use crate::file_descriptors;
 use crate::ops::Parts;
+use crate::telemetry::Telemetry;
 
 /// How much longer than requests in flight everything else may take to end.
 const FINISH: Duration = Duration::from_secs(5);
@@ -39,6 +41,7 @@ pub struct Process {
     store: EventStore,
     bus: CommandBus,
     cursors: Cursors,
+    telemetry: Option<Telemetry>,
 }
 
 impl Process {
@@ -61,7 +64,9 @@ impl Process {
             .with_message_limit(config.nats.message_limit());
         let cursors =
             Cursors::load(store.pool()).await.context("cannot read the key of cursors")?;
-        Ok(Self { config, listener, tls, store, bus, cursors })
+        let telemetry = Telemetry::start(&config.telemetry, TimeOrderedIds.next())
+            .context("cannot record traces")?;
+        Ok(Self { config, listener, tls, store, bus, cursors, telemetry })
     }
 
     /// Where commands go.
@@ -125,6 +130,9 @@ impl Process {
         tokio::select! {
             outcome = finished(tasks, &stop) => {
                 drop((self.bus, self.store));
+                if let Some(telemetry) = self.telemetry {
+                    telemetry.stop().await;
+                }
                 // What does not answer any more is not waited for.
                 let _ = tokio::time::timeout(FINISH, pool.close()).await;
                 outcome
@@ -198,6 +206,9 @@ impl Process {
     ) -> anyhow::Result<Router> {
         let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry)?;
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.register(&registry)?;
+        }
         let ops = parts.into_ops(registry, self.config.nats.namespace()?, drain)?;
         let ops = api::ops::router(ops);
         if !serves_api {

@@ -99,3 +99,6 @@ fn worth_compressing() -> impl Predicate {
         |_, _, headers: &HeaderMap, _: &http::Extensions| !headers.contains_key(header::ETAG);
     SizeAbove::new(COMPRESSED).and(NotForContentType::SSE).and(has_no_tag)
 }
+
+#[cfg(test)]
+mod tests;

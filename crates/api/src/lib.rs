@@ -21,6 +21,7 @@ mod queries;
 mod receipts;
 mod routes;
 mod state;
+mod trace;
 
 mod explorer;
 

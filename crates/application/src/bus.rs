@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use crate::aggregates::{AnyAggregate, AnyEvent};
 use crate::command::Command;
 use crate::ports::{Clock, IdSource};
+use crate::span::CommandSpan;
 use crate::{MessageLimit, Refusal, codec};
 
 /// Loads, decides, appends. Clones share everything.
@@ -58,12 +59,16 @@ impl CommandBus {
     /// [`AppendError::Unconfirmed`](eventstore::AppendError::Unconfirmed) leaves open whether it
     /// had effect; the same command again is safe.
     pub async fn execute(&self, command: &Command) -> Result<Receipt, CommandError> {
+        let (span, given) = CommandSpan::begin(command);
         let streams = streams(command);
         let ids: Vec<_> = streams.values().cloned().collect();
         let decide = |states: &States<'_, AnyAggregate>| {
+            span.decides();
             decide(command, &streams, states, self.message_limit)
         };
-        self.aggregates.execute_over(&ids, &command.given, decide).await
+        let outcome = self.aggregates.execute_over(&ids, &given, decide).await;
+        span.end(&outcome);
+        outcome
     }
 
     /// Decides and appends once, inside the caller's transaction.
@@ -77,12 +82,16 @@ impl CommandBus {
         connection: &mut PgConnection,
         command: &Command,
     ) -> Result<Receipt, CommandError> {
+        let (span, given) = CommandSpan::begin(command);
         let streams = streams(command);
         let ids: Vec<_> = streams.values().cloned().collect();
         let decide = |states: &States<'_, AnyAggregate>| {
+            span.decides();
             decide(command, &streams, states, self.message_limit)
         };
-        self.aggregates.execute_in(connection, &ids, &command.given, decide).await
+        let outcome = self.aggregates.execute_in(connection, &ids, &given, decide).await;
+        span.end(&outcome);
+        outcome
     }
 }
 

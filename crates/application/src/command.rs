@@ -25,7 +25,7 @@ pub struct Origin {
     pub actor: String,
     /// The request that began the whole story.
     pub correlation_id: Uuid,
-    /// W3C traceparent.
+    /// W3C traceparent: the span under which the command hangs.
     pub trace: Option<String>,
     /// What the client calls this command; given again, the command has no second effect.
     pub idempotency_key: Option<String>,

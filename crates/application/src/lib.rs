@@ -13,6 +13,7 @@ mod aggregates;
 mod codec;
 mod message_limit;
 mod refusal;
+mod span;
 
 pub mod audit;
 pub mod bus;

@@ -25,7 +25,7 @@ pub struct Incoming<'a> {
     pub data: &'a str,
     /// The request that began the whole story.
     pub correlation_id: Uuid,
-    /// W3C traceparent.
+    /// W3C traceparent: the span under which the reaction hangs.
     pub trace: Option<&'a str>,
 }
 

@@ -27,6 +27,12 @@ pub trait Decider: Send + Sync {
 /// A [`Decider`] with its rejection among all others, so that different ones can be decided
 /// together and appended as one.
 pub trait Decision: Send + Sync {
+    /// What people call it, for example `PlaceOrder`. Nothing depends on it.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        path.rsplit("::").next().unwrap_or(path)
+    }
+
     /// See [`Decider::streams`].
     fn streams(&self) -> Vec<Stream>;
 

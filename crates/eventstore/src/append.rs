@@ -10,15 +10,18 @@ mod error;
 mod line;
 pub(crate) mod receipt;
 mod request;
+mod span;
 mod statement;
 pub(crate) mod writer;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlx::PgConnection;
 
 use crate::EventStore;
+use span::AppendSpan;
 
 pub use error::AppendError;
 pub use receipt::Receipt;
@@ -42,6 +45,19 @@ impl EventStore {
         append: &Append,
     ) -> Result<Receipt, AppendError> {
         append.check()?;
+        let mut append = Cow::Borrowed(append);
+        let mut span = AppendSpan::begin_in(&mut append);
+        span.sent(1);
+        let outcome = self.append_alone(connection, &append).await;
+        span.end(&outcome);
+        outcome
+    }
+
+    async fn append_alone(
+        &self,
+        connection: &mut PgConnection,
+        append: &Append,
+    ) -> Result<Receipt, AppendError> {
         let mut outcomes = statement::append_batch(connection, &[append], &HashSet::new())
             .await
             .map_err(|error| AppendError::Refused { source: Arc::new(error) })?;

@@ -16,6 +16,7 @@ pub mod read;
 pub mod retention;
 pub mod store;
 pub mod subscription;
+pub mod trace;
 pub mod wakeup;
 
 pub use append::{

@@ -19,6 +19,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 use crate::attempts::Attempts;
 use crate::parking::{self, Parked};
 use crate::slots::{Held, MoveError, Taken, slot_of};
+use crate::span::Applying;
 use crate::{Entry, HandlerError, Projection, Source};
 
 /// Takes effect of events on the tables of one schema.
@@ -28,6 +29,8 @@ pub(crate) struct Batches {
     pub(crate) projection: &'static Projection,
     /// `BEGIN`, with what holds for the transaction.
     begin: String,
+    /// Whether events that are followed have spans of taking effect.
+    is_traced: bool,
 }
 
 /// An event of a key.
@@ -104,7 +107,12 @@ impl Batches {
         let begin = format!(
             "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL search_path = {schema}; SET LOCAL statement_timeout = {longest}"
         );
-        Self { source, projection, begin }
+        Self { source, projection, begin, is_traced: false }
+    }
+
+    /// Of a live read model: what happens for the first time is part of the trace of its event.
+    pub(crate) fn traced(self) -> Self {
+        Self { is_traced: true, ..self }
     }
 
     /// Those of `events` that the read model reads, and of which `held` awaits the effect.
@@ -158,8 +166,10 @@ impl Batches {
         } else {
             Cow::Borrowed(items)
         };
+        let applying = self.applying(&free);
         self.handle(&mut transaction, &free).await?;
         transaction.commit().await?;
+        applying.end(free.iter());
         Ok(is_parked)
     }
 
@@ -178,9 +188,13 @@ impl Batches {
         for item in free.iter() {
             keys.entry(&item.key).or_default().push(item.clone());
         }
-        let mut parked = Vec::new();
+        let (mut parked, mut applied) = (Vec::new(), Vec::new());
+        let applying = self.applying(&free);
         for items in keys.values() {
-            if let Some((done, error)) = self.apply_in_order(&mut transaction, items).await? {
+            let stuck = self.apply_in_order(&mut transaction, items).await?;
+            let done = stuck.as_ref().map_or(items.len(), |(done, _)| *done);
+            applied.extend(&items[..done]);
+            if let Some((done, error)) = stuck {
                 parking::park(&mut transaction, held.generation, &items[done..], &error).await?;
                 parked.extend(items.get(done).map(|item| Parked::new(item, error)));
             }
@@ -190,7 +204,12 @@ impl Batches {
                 .await?;
         }
         transaction.commit().await?;
+        applying.end(applied.into_iter());
         Ok(parked)
+    }
+
+    fn applying(&self, items: &[Item<'_>]) -> Applying {
+        if self.is_traced { Applying::begin(self.projection, items) } else { Applying::default() }
     }
 
     /// Takes effect of the events of one key; if one cannot, answers with how many did before it and

@@ -16,6 +16,7 @@ mod projection;
 mod revision;
 mod slots;
 mod source;
+mod span;
 
 pub mod comparison;
 pub mod digests;

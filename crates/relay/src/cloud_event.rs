@@ -16,7 +16,7 @@ mod render;
 pub use headers::{Form, HEADERS, Header, Presence};
 pub(crate) use incoming::Headers;
 pub use incoming::{IncomingMessage, MalformedMessage, MessageType};
-pub(crate) use outgoing::{Outgoing, OutgoingError, outgoing};
+pub(crate) use outgoing::{Outgoing, OutgoingError, Traced, outgoing};
 pub use render::{Render, RenderError, Rendered};
 
 /// Names of the headers, as they are on the wire.
@@ -41,6 +41,8 @@ pub(crate) mod header {
     pub(crate) const REPLAY_NUMBER: &str = "ce-replaynumber";
     /// Of a late message: up to which place everything is in the stream or held. For publishers.
     pub(crate) const AFTER: &str = "Annals-After";
+    /// Of the publishing, where [`TRACE`] is of the event: differs each time it is published.
+    pub(crate) const TRACE_PARENT: &str = "traceparent";
     pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
 }
 

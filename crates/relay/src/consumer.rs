@@ -23,6 +23,7 @@ mod ownership;
 mod redrive;
 mod retention;
 mod session;
+mod span;
 mod status;
 mod suspects;
 mod worker;

@@ -28,6 +28,7 @@ mod resume;
 mod retention;
 mod session;
 mod source;
+mod span;
 mod status;
 mod stream;
 mod trouble;

@@ -28,9 +28,9 @@ pub(super) fn urls<S: Serializer>(
     shown.serialize(serializer)
 }
 
-/// Writes the ids of keys without the keys.
+/// Writes the names of secrets without the secrets: `NAME=SECRET`, several separated by commas.
 #[expect(clippy::ref_option, reason = "serde gives the field as it is")]
-pub(super) fn keys<S: Serializer>(
+pub(super) fn named<S: Serializer>(
     secret: &Option<SecretString>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

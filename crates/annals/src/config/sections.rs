@@ -181,7 +181,7 @@ pub struct Keys {
     /// The key-encryption keys, `ID=BASE64`, several separated by commas, the current one first.
     /// There is no default: absent, nothing personal can be written or read, and only `annals dev`
     /// makes one.
-    #[serde(default, serialize_with = "masked::keys")]
+    #[serde(default, serialize_with = "masked::named")]
     pub encryption: Option<SecretString>,
     /// Most keys of subjects that this process keeps in memory.
     pub cached_subjects: NonZeroUsize,

@@ -147,3 +147,26 @@ fn of_keys_only_the_ids_are_shown() {
     let text = format!("{:#}", load(&[], &[]).unwrap().keys.required().unwrap_err());
     assert!(text.contains("ANNALS_KEYS__ENCRYPTION"), "no key has a default: {text}");
 }
+
+#[test]
+fn of_headers_for_the_collector_only_the_names_are_shown() {
+    let headers = ("ANNALS_TELEMETRY__OTLP_HEADERS", "authorization=Bearer secret,x-team=secret");
+    let config = load(&[headers], &[("telemetry.otlp_endpoint", "http://127.0.0.1:4318")]).unwrap();
+    let shown = toml::to_string(&config).unwrap();
+    assert!(shown.contains(r#"otlp_headers = "authorization=***,x-team=***""#), "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn traces_that_cannot_be_sent_are_refused_with_the_reason() {
+    for (key, value, reason) in [
+        ("telemetry.otlp_endpoint", "127.0.0.1:4317", "`telemetry.otlp_endpoint` cannot be used"),
+        ("telemetry.sample_ratio", "1.5", "it must be from 0 to 1"),
+        ("telemetry.sample_ratio", "NaN", "it must be from 0 to 1"),
+        ("telemetry.service_name", " ", "`telemetry.service_name` is empty"),
+        ("telemetry.export_timeout_ms", "0", "must not be 0"),
+    ] {
+        let refusal = refusal(&[], &[(key, value)]);
+        assert!(refusal.contains(reason), "{refusal}");
+    }
+}

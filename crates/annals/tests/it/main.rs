@@ -22,4 +22,5 @@ mod readiness;
 mod rebuild;
 mod relay;
 mod serving;
+mod telemetry;
 mod why;

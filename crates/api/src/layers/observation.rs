@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, Span};
@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::RequestId;
 use crate::metrics::HttpMetrics;
-use crate::problem::{Cause, ProblemCode};
+use crate::problem::{Cause, Code, ProblemCode};
+use crate::trace::ServerSpan;
 
 /// The status of a request whose client went away, as proxies write it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -25,26 +26,30 @@ struct Observed {
     route: Cow<'static, str>,
     begun: Instant,
     span: Span,
-    is_open: bool,
+    /// Until it has ended.
+    traced: Option<ServerSpan>,
 }
 
 /// Observes the request.
 pub(super) async fn observe(
     State(metrics): State<HttpMetrics>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or(Cow::Borrowed("unmatched"), |path| path.as_str().to_owned().into());
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = known(request.method());
+    let traced = ServerSpan::begin(&mut request, method, route.as_deref());
+    let route = route.map_or(Cow::Borrowed("unmatched"), Cow::Owned);
     let id = request.extensions().get::<RequestId>().map_or(Uuid::nil(), |id| id.0);
     let span = tracing::info_span!(
         "http.request",
         http.method = method,
         http.route = route.as_ref(),
-        request.id = %id
+        request.id = %id,
+        trace.id = traced.trace_id()
     );
-    let observed = Observed { metrics, method, route, begun: Instant::now(), span, is_open: true };
+    let observed =
+        Observed { metrics, method, route, begun: Instant::now(), span, traced: Some(traced) };
     let response = next.run(request).instrument(observed.span.clone()).await;
     observed.answered(&response);
     response
@@ -52,11 +57,13 @@ pub(super) async fn observe(
 
 impl Observed {
     fn answered(mut self, response: &Response) {
-        self.is_open = false;
+        let code = response.extensions().get::<ProblemCode>().map(|code| code.0.entry().code);
+        if let Some(traced) = self.traced.take() {
+            traced.end(response.status(), code);
+        }
         let status = response.status().as_u16();
         self.count(status);
         let _entered = self.span.enter();
-        let code = response.extensions().get::<ProblemCode>().map(|code| code.0.entry().code);
         let cause = response.extensions().get::<Cause>().map(chain);
         let elapsed_us = self.elapsed_us();
         match status {
@@ -103,11 +110,10 @@ impl Observed {
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        if !self.is_open {
-            return;
-        }
+        let Some(traced) = self.traced.take() else { return };
         let elapsed_us = self.elapsed_us();
         if std::thread::panicking() {
+            traced.end(StatusCode::INTERNAL_SERVER_ERROR, Some(Code::Internal.entry().code));
             self.count(500);
             let _entered = self.span.enter();
             tracing::error!(http.status = 500, elapsed_us, "request panicked");

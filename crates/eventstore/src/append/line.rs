@@ -45,6 +45,10 @@ impl Line {
         // What the database refuses as a whole is halved until the one that is bad is alone.
         let mut left = vec![batch];
         while let Some(mut batch) = left.pop() {
+            let size = batch.len();
+            for request in &mut batch {
+                request.span.sent(size);
+            }
             let appends: Vec<_> = batch.iter().map(|request| &request.append).collect();
             let known = std::mem::take(&mut self.known);
             let append = async |connection: &mut PgConnection| {

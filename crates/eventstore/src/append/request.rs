@@ -148,7 +148,8 @@ pub struct Metadata {
     pub correlation_id: Uuid,
     /// The message that caused this command, if one did.
     pub causation_id: Option<Uuid>,
-    /// W3C traceparent.
+    /// W3C traceparent: what caused it. Events carry it as it is, or, of a trace that is recorded, the
+    /// context of the append itself ([`crate::trace`]).
     pub trace: Option<String>,
 }
 

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Batch;
 use super::line::{Line, Reached};
+use super::span::AppendSpan;
 use super::{Append, AppendError, Receipt};
 use crate::partitions::Partitions;
 
@@ -48,11 +49,13 @@ const IDLE: Duration = Duration::from_secs(1);
 /// An append and who waits for it.
 pub(super) struct Request {
     pub(super) append: Append,
+    pub(super) span: AppendSpan,
     answer: oneshot::Sender<Result<Receipt, AppendError>>,
 }
 
 impl Request {
     pub(super) fn reply(self, outcome: Result<Receipt, AppendError>) {
+        self.span.end(&outcome);
         // A caller that went away no longer wants to know.
         let _ = self.answer.send(outcome);
     }
@@ -82,10 +85,11 @@ impl Writer {
         Self { queue }
     }
 
-    pub(crate) async fn append(&self, append: Append) -> Result<Receipt, AppendError> {
+    pub(crate) async fn append(&self, mut append: Append) -> Result<Receipt, AppendError> {
         append.check()?;
         let (answer, outcome) = oneshot::channel();
-        let request = Request { append, answer };
+        let span = AppendSpan::begin(&mut append);
+        let request = Request { append, span, answer };
         self.queue.send(request).await.map_err(|_| AppendError::Closed)?;
         // The writer ended with it in hand, as when its runtime does.
         outcome.await.unwrap_or_else(|_| Err(AppendError::Unconfirmed { source: gone() }))

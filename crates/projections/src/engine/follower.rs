@@ -65,7 +65,8 @@ impl Follower {
         tail: Arc<Tail>,
     ) -> Self {
         Self {
-            batches: Batches::new(source, projection, &projection.model(), LONGEST_STATEMENT),
+            batches: Batches::new(source, projection, &projection.model(), LONGEST_STATEMENT)
+                .traced(),
             worker,
             grants,
             again,

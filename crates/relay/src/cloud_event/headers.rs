@@ -43,6 +43,9 @@ pub enum Form {
 /// A whole number from 1, decimal.
 const COUNT: Form = Form::Matching("^[1-9][0-9]*$");
 
+/// A `traceparent`.
+const TRACE_CONTEXT: Form = Form::Matching("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$");
+
 /// Every header of the contract, in the order in which they are told.
 pub const HEADERS: &[Header] = &[
     Header {
@@ -135,9 +138,15 @@ pub const HEADERS: &[Header] = &[
     },
     Header {
         name: header::TRACE,
-        holds: "W3C trace context of the request",
+        holds: "W3C trace context the event was recorded in: of the request, or of its append if the trace is recorded; the same each time it is published",
         presence: Presence::Sometimes("if it had one"),
-        form: Form::Matching("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
+        form: TRACE_CONTEXT,
+    },
+    Header {
+        name: header::TRACE_PARENT,
+        holds: "W3C trace context of the publishing: the parent of what a subscriber does about it",
+        presence: Presence::Sometimes("if the trace is recorded"),
+        form: TRACE_CONTEXT,
     },
     Header {
         name: header::CONTENT_TYPE,

@@ -54,7 +54,8 @@ pub struct IncomingMessage {
     pub correlation_id: Uuid,
     /// The message that caused the command, if one did.
     pub causation_id: Option<Uuid>,
-    /// W3C traceparent.
+    /// W3C traceparent: what it was published in, or else what its event was recorded in; for a
+    /// handler, what it is handled in. Whatever follows from the message hangs under it.
     pub trace: Option<String>,
     /// JSON text, in the shape its type says.
     pub data: String,
@@ -111,7 +112,10 @@ impl IncomingMessage {
             command_id: headers.parse(header::COMMAND_ID)?,
             correlation_id: headers.parse(header::CORRELATION_ID)?,
             causation_id: headers.parse_optional(header::CAUSATION_ID)?,
-            trace: headers.optional(header::TRACE).map(str::to_owned),
+            trace: headers
+                .optional(header::TRACE_PARENT)
+                .or_else(|| headers.optional(header::TRACE))
+                .map(str::to_owned),
             data: String::from_utf8(message.payload.to_vec())
                 .map_err(|_| MalformedMessage::Body)?,
         })

@@ -3,6 +3,7 @@
 use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
+use eventstore::trace::is_sampled;
 use eventstore::{
     CommandId, LogId, Metadata, Outbound, OutboundMessage, OutboxPlace, RecordedEvent, StreamId,
     StreamVersion,
@@ -22,6 +23,16 @@ pub(crate) struct Outgoing {
     pub(crate) subject: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Of an event whose trace is recorded.
+    pub(crate) traced: Option<Traced>,
+}
+
+/// What a message comes from that is followed.
+#[derive(Debug)]
+pub(crate) struct Traced {
+    /// W3C traceparent.
+    pub(crate) cause: String,
+    pub(crate) recorded_at: DateTime<Utc>,
 }
 
 impl Outgoing {
@@ -180,7 +191,10 @@ impl Attributes<'_> {
             put(header::TRACE, trace.clone())?;
         }
         put(header::CONTENT_TYPE, CONTENT_TYPE.to_owned())?;
-        Ok(Outgoing { id: self.id, place: self.place, subject, headers, body: Bytes::from(body) })
+        let Self { id, place, recorded_at, metadata, .. } = *self;
+        let cause = metadata.trace.as_ref().filter(|trace| is_sampled(Some(trace.as_str())));
+        let traced = cause.map(|cause| Traced { cause: cause.clone(), recorded_at });
+        Ok(Outgoing { id, place, subject, headers, body: Bytes::from(body), traced })
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::delivery::Delivery;
 use super::handler::Nature;
 use super::marks::Marker;
+use super::span::Processing;
 use super::status::Reporter;
 use super::{ConsumerConfig, Handler, HandlerError};
 use crate::IncomingMessage;
@@ -42,6 +43,16 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// What to tell of it where nothing private may be told.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Conflict => "conflict",
+            Self::Failed(_) => "failed",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// What to show of it.
     pub(super) fn into_text(self) -> String {
         match self {
@@ -96,11 +107,18 @@ impl<H: Handler> Worker<H> {
         }
         let messages: Vec<&IncomingMessage> =
             now.iter().filter_map(|one| one.message.as_ref().ok()).collect();
-        if !messages.is_empty() {
-            self.handle(&mut transaction, &messages).await?;
+        let count = messages.len();
+        let processing = Processing::begin(&self.config, messages);
+        let took = async {
+            if count > 0 {
+                self.handle(&mut transaction, &processing.messages()).await?;
+            }
+            Ok(within(transaction.commit()).await?)
         }
-        within(transaction.commit()).await?;
-        self.reporter.done(deliveries, messages.len(), fresh.iter().filter(|&&new| !new).count());
+        .await;
+        processing.end(&took);
+        took?;
+        self.reporter.done(deliveries, count, fresh.iter().filter(|&&new| !new).count());
         Ok(())
     }
 
@@ -139,10 +157,15 @@ impl<H: Handler> Worker<H> {
         if !within(dead_letters::lock(&mut transaction, letters)).await? {
             return Ok(());
         }
-        let messages: Vec<&IncomingMessage> = messages.iter().collect();
-        self.handle(&mut transaction, &messages).await?;
-        within(dead_letters::settled(&mut transaction, letters)).await?;
-        within(transaction.commit()).await?;
+        let processing = Processing::begin(&self.config, messages.iter().collect());
+        let took = async {
+            self.handle(&mut transaction, &processing.messages()).await?;
+            within(dead_letters::settled(&mut transaction, letters)).await?;
+            Ok(within(transaction.commit()).await?)
+        }
+        .await;
+        processing.end(&took);
+        took?;
         self.reporter.redriven(letters.len());
         Ok(())
     }

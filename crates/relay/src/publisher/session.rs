@@ -16,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::resume::Tail;
+use super::span::PublishSpan;
 use super::trouble::Trouble;
 use super::{PublisherConfig, stream};
 use crate::Namespace;
 use crate::broker::{ANSWER, Connection, chain};
-use crate::cloud_event::{Headers, Outgoing};
+use crate::cloud_event::{Headers, Outgoing, header};
 
 /// Most messages that are on their way at once.
 pub(super) const WINDOW: usize = 1_024;
@@ -52,6 +53,7 @@ struct InFlight {
     place: OutboxPlace,
     bytes: usize,
     ack: <PublishAckFuture as IntoFuture>::IntoFuture,
+    span: Option<PublishSpan>,
 }
 
 /// What is refused or repeated, and what went wrong otherwise.
@@ -181,7 +183,11 @@ impl Session {
         message: Outgoing,
         known: OutboxPlace,
     ) -> Result<(), Trouble> {
-        let Outgoing { id, place, subject, headers, body } = message;
+        let span = PublishSpan::begin(&message);
+        let Outgoing { id, place, subject, mut headers, body, .. } = message;
+        if let Some(span) = &span {
+            headers.insert(header::TRACE_PARENT, span.traceparent());
+        }
         let id = (place > known).then_some(id);
         let bytes = body.len();
         let mut publish = PublishMessage::build()
@@ -197,7 +203,7 @@ impl Session {
         }
         let sent = self.context.send_publish(subject, publish).await;
         let ack = sent.map_err(|error| of_publish(place, &error))?.into_future();
-        self.in_flight.push_back(InFlight { place, bytes, ack });
+        self.in_flight.push_back(InFlight { place, bytes, ack, span });
         self.in_flight_bytes += bytes;
         self.last_id = id;
         Ok(())
@@ -229,7 +235,10 @@ impl Session {
                         format!("position {position} was stored at {stored}, not at {sequence}");
                     return Poll::Ready(Err(PublishFailure::Trouble(Trouble::Doubt(doubt))));
                 }
-                self.in_flight.pop_front();
+                let arrived = self.in_flight.pop_front();
+                if let Some(span) = arrived.and_then(|arrived| arrived.span) {
+                    span.confirmed(sequence);
+                }
                 self.in_flight_bytes -= bytes;
                 self.last_sequence = sequence;
                 confirmed += 1;

@@ -202,7 +202,12 @@ async fn what_comes_late_and_says_so_is_right_once_and_in_the_order_of_its_key()
     // Of the streams 1 2 1 2 1 2, the second and third of 1 are late.
     let (first, late) = ([0, 1, 3, 5].map(|index| messages[index].clone()), [2, 4]);
     let late = late.map(|index| messages[index].clone());
-    let is_late = |headers: &mut HeaderMap| headers.insert("ce-late", "true");
+    let is_late = |headers: &mut HeaderMap| {
+        headers.insert("ce-late", "true");
+        // What differs each time it is published is no other content.
+        headers.insert("Annals-After", "6.0");
+        headers.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    };
     world.refill(&first, |_| {}).await;
     world.put(&late, is_late).await;
     let found = world.verified(Range::default()).await;

@@ -16,10 +16,11 @@ use super::raw::{PATIENCE, Raw};
 use crate::support::{Process, Site, free_address};
 
 /// Settings that are short, so that a test need not wait for long.
-const SHORT: [(&str, &str); 3] = [
+const SHORT: [(&str, &str); 4] = [
     ("ANNALS_HTTP__HEADER_TIMEOUT_MS", "2000"),
     ("ANNALS_HTTP__KEEP_ALIVE_MS", "4000"),
     ("ANNALS_HTTP__WRITE_TIMEOUT_MS", "3000"),
+    ("ANNALS_HTTP__REQUESTS_PER_SECOND", "0"),
 ];
 
 /// What 20 clients at once may cost: less than one megabyte each, which is what some of them send.
