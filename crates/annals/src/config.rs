@@ -82,6 +82,9 @@ impl Config {
         if self.database.max_connections < 5 {
             bail!("`database.max_connections` must be at least 5: roles share one pool");
         }
+        if self.database.query_connections == 0 {
+            bail!("`database.query_connections` must not be 0");
+        }
         self.http.limits()?;
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;

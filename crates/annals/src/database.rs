@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use eventstore::answer::{pool_options, within};
 use secrecy::ExposeSecret;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::config::Database;
@@ -19,6 +19,37 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 /// # Errors
 /// No URL is set, it cannot be read, or nobody answers there.
 pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
+    let (options, place) = options(database)?;
+    // A pool says only that it waited; one connection says why.
+    within(async { PgConnection::connect_with(&options).await?.close().await })
+        .await
+        .with_context(|| format!("cannot connect to PostgreSQL at {place}"))?;
+    pool(database, database.max_connections)
+        .connect_with(options)
+        .await
+        .with_context(|| format!("cannot connect to PostgreSQL at {place}"))
+}
+
+/// Connections for queries of the API: the server ends a statement whose request is over, so that
+/// nobody else waits behind it. They are made when they are needed.
+///
+/// # Errors
+/// As [`connect`], but for whether somebody answers.
+pub fn for_queries(database: &Database, deadline: Duration) -> anyhow::Result<PgPool> {
+    let (options, _) = options(database)?;
+    let limit = format!("{}ms", deadline.as_millis());
+    let options = options.options([("statement_timeout", limit.as_str())]);
+    Ok(pool(database, database.query_connections).connect_lazy_with(options))
+}
+
+fn pool(database: &Database, connections: u32) -> PgPoolOptions {
+    pool_options()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_millis(database.acquire_timeout_ms))
+}
+
+/// How to connect, and where that is.
+fn options(database: &Database) -> anyhow::Result<(PgConnectOptions, String)> {
     let Some(url) = &database.url else {
         bail!("no database is set: set DATABASE_URL, or start everything with `annals dev`");
     };
@@ -28,16 +59,7 @@ pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
     // Whoever is frozen in a transaction may hold the order lock of the log, and all writers wait.
     let options =
         options.application_name("annals").options([("idle_in_transaction_session_timeout", "5s")]);
-    // A pool says only that it waited; one connection says why.
-    within(async { PgConnection::connect_with(&options).await?.close().await })
-        .await
-        .with_context(|| format!("cannot connect to PostgreSQL at {place}"))?;
-    pool_options()
-        .max_connections(database.max_connections)
-        .acquire_timeout(Duration::from_millis(database.acquire_timeout_ms))
-        .connect_with(options)
-        .await
-        .with_context(|| format!("cannot connect to PostgreSQL at {place}"))
+    Ok((options, place))
 }
 
 /// Brings the schema to this version, and makes the tables of new read models.
@@ -80,6 +102,24 @@ pub async fn check_schema(pool: &PgPool) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
+    /// A statement that nobody waits for any more must not keep a connection from others.
+    #[tokio::test]
+    async fn what_a_query_left_behind_ends_with_its_deadline() {
+        let database = testkit::TestDatabase::create(&MIGRATOR).await;
+        let settings = Database {
+            url: Some(database.url().to_owned().into()),
+            max_connections: 5,
+            query_connections: 1,
+            acquire_timeout_ms: 30_000,
+        };
+        let deadline = Duration::from_millis(300);
+        let pool = for_queries(&settings, deadline).unwrap();
+        let endless = sqlx::query("SELECT pg_sleep(86400)").execute(&pool);
+        assert!(tokio::time::timeout(deadline, endless).await.is_err(), "its request is over");
+        let next: i32 = sqlx::query_scalar("SELECT 1").fetch_one(&pool).await.unwrap();
+        assert_eq!(next, 1);
+    }
+
     /// Somebody frozen between two statements of a transaction that holds the order lock must not
     /// stop all writers for good.
     #[tokio::test]
@@ -88,6 +128,7 @@ mod tests {
         let settings = Database {
             url: Some(database.url().to_owned().into()),
             max_connections: 5,
+            query_connections: 1,
             acquire_timeout_ms: 30_000,
         };
         let pool = connect(&settings).await.unwrap();

@@ -39,6 +39,8 @@ pub struct Process {
     listener: TcpListener,
     tls: Option<Tls>,
     store: EventStore,
+    /// The log and the read models, for queries of the API.
+    queried: EventStore,
     bus: CommandBus,
     cursors: Cursors,
     telemetry: Option<Telemetry>,
@@ -62,11 +64,18 @@ impl Process {
         refuse_missing_keys(&config, &store).await?;
         let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds))
             .with_message_limit(config.nats.message_limit());
+        let queried = if config.roles.contains(&Role::Api) {
+            let deadline = config.http.deadline();
+            let pool = crate::database::for_queries(&config.database, deadline)?;
+            EventStore::open(pool).await.context("cannot open the log for queries")?
+        } else {
+            store.clone()
+        };
         let cursors =
             Cursors::load(store.pool()).await.context("cannot read the key of cursors")?;
         let telemetry = Telemetry::start(&config.telemetry, TimeOrderedIds.next())
             .context("cannot record traces")?;
-        Ok(Self { config, listener, tls, store, bus, cursors, telemetry })
+        Ok(Self { config, listener, tls, store, queried, bus, cursors, telemetry })
     }
 
     /// Where commands go.
@@ -129,7 +138,7 @@ impl Process {
         };
         tokio::select! {
             outcome = finished(tasks, &stop) => {
-                drop((self.bus, self.store));
+                drop((self.bus, self.store, self.queried));
                 if let Some(telemetry) = self.telemetry {
                     telemetry.stop().await;
                 }
@@ -217,8 +226,8 @@ impl Process {
         let state = ApiState {
             bus: self.bus.clone(),
             queries: Queries {
-                source: crate::projector::source(self.store.clone()),
-                freshness: Freshness::new(self.store.pool().clone(), reached),
+                source: crate::projector::source(self.queried.clone()),
+                freshness: Freshness::new(self.queried.pool().clone(), reached),
                 wait: self.config.http.wait(),
             },
             cursors: self.cursors.clone(),

@@ -42,7 +42,8 @@ impl FromRef<ApiState> for Queries {
 }
 
 impl FromRef<ApiState> for EventStore {
+    /// For reading: its connections are those of queries.
     fn from_ref(state: &ApiState) -> Self {
-        state.bus.store().clone()
+        state.queries.source.store.clone()
     }
 }

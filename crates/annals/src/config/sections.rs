@@ -107,6 +107,8 @@ pub struct Database {
     pub url: Option<SecretString>,
     /// Most connections of this process.
     pub max_connections: u32,
+    /// Most connections of this process for queries of the API, besides.
+    pub query_connections: u32,
     /// How long a request waits for a connection.
     pub acquire_timeout_ms: u64,
 }

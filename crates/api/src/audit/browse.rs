@@ -128,7 +128,9 @@ fn filter(parameters: &Parameters, types: &BTreeSet<String>) -> Result<Filter, P
         categories: some_of(parameters, "category", &audit::categories())?,
         tags: tags.collect::<Result<_, _>>()?,
         actor: parameters.one("actor", |actor| {
-            Some(actor.to_owned()).filter(|actor| !actor.is_empty()).ok_or("must not be empty")
+            Some(actor.to_owned())
+                .filter(|actor| (1..=255).contains(&actor.len()))
+                .ok_or("must be 1 to 255 bytes")
         })?,
         correlation_id: parameters.one("correlation", id)?,
         causation_id: parameters.one("causation", id)?,

@@ -186,6 +186,8 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         if is_unavailable(&error) {
             Self::new(Code::DatabaseUnavailable, "Nothing was changed.").because(error)
+        } else if is_cancelled(&error) {
+            Self::new(Code::DeadlineExceeded, "Nothing was changed.")
         } else if is_in_the_making(&error) {
             Self::new(Code::InTheMaking, "There is nothing to query yet.").because(error)
         } else {
@@ -205,6 +207,12 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Whether the server ended the statement because its time was over.
+fn is_cancelled(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "57014")
 }
 
 /// Whether a table is not there: all but those of read models are looked for at the start.
