@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use adapters::{SystemClock, TimeOrderedIds};
 use anyhow::Context as _;
+use api::feed::{Feed, FeedMetrics};
 use api::{ApiState, HttpMetrics, Queries};
 use application::CommandBus;
 use axum::Router;
@@ -82,13 +83,18 @@ impl Process {
             reached = self.start_projector(&mut tasks, &mut parts, &wakeup, &stop);
         }
         if roles.contains(&Role::Relay) {
-            self.start_relay(&mut tasks, &mut parts, wakeup, &stop)?;
+            self.start_relay(&mut tasks, &mut parts, wakeup.clone(), &stop)?;
         }
         if roles.contains(&Role::Worker) {
             self.start_worker(&mut tasks, &mut parts, &stop)?;
         }
         let pool = self.store.pool().clone();
-        let router = self.router(parts, reached, serves_api)?;
+        let registry = Registry::new();
+        let mut feed = None;
+        if serves_api {
+            feed = Some(self.start_feed(&mut tasks, &registry, wakeup, &stop)?);
+        }
+        let router = self.router(parts, reached, registry, feed)?;
         let drain = Duration::from_millis(self.config.http.drain_ms);
         tasks.spawn(serve(self.listener, router, drain, stop.clone()));
         let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
@@ -165,14 +171,33 @@ impl Process {
         Ok(())
     }
 
-    fn router(&self, parts: Parts, reached: Reached, serves_api: bool) -> anyhow::Result<Router> {
-        let registry = Registry::new();
+    fn start_feed(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        registry: &Registry,
+        wakeup: Wakeup,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Feed> {
+        let render = contract::fed(self.store.log_id(), self.config.nats.namespace()?);
+        let metrics = FeedMetrics::register(registry)?;
+        let settings = self.config.feed.settings();
+        let feed = Feed::new(self.store.clone(), wakeup, render, settings, metrics);
+        spawn(tasks, feed.clone().run(stop.clone()));
+        Ok(feed)
+    }
+
+    /// What is served: with the feed the API, without it what every process serves.
+    fn router(
+        &self,
+        parts: Parts,
+        reached: Reached,
+        registry: Registry,
+        feed: Option<Feed>,
+    ) -> anyhow::Result<Router> {
         let metrics = HttpMetrics::register(&registry)?;
         let ops = parts.into_ops(registry, self.config.nats.namespace()?)?;
         let ops = api::ops::router(ops);
-        if !serves_api {
-            return Ok(ops);
-        }
+        let Some(feed) = feed else { return Ok(ops) };
         let state = ApiState {
             bus: self.bus.clone(),
             queries: Queries {
@@ -180,6 +205,7 @@ impl Process {
                 freshness: Freshness::new(self.store.pool().clone(), reached),
                 wait: self.config.http.wait(),
             },
+            feed,
             ids: Arc::new(TimeOrderedIds),
         };
         Ok(ops.merge(api::router(state, &metrics, self.config.http.limits())))

@@ -17,6 +17,7 @@ mod params;
 mod queries;
 mod state;
 
+pub mod feed;
 pub mod ops;
 pub mod problem;
 
@@ -41,6 +42,7 @@ pub fn router(state: ApiState, metrics: &HttpMetrics, limits: Limits) -> Router 
         .merge(orders::routes())
         .merge(audit::routes())
         .merge(projections::routes())
+        .merge(feed::routes())
         .merge(problems::routes())
         .with_state(state);
     layers::wrap(routes, ids, metrics, limits)

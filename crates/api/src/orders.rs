@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Router<ApiState> {
 
 /// An order, as clients see it.
 #[derive(Debug, Serialize)]
-struct OrderBody {
+pub(crate) struct OrderBody {
     id: OrderId,
     status: &'static str,
     total: MoneyBody,

@@ -19,7 +19,7 @@ pub(crate) fn routes() -> Router<ApiState> {
 
 /// A product, as clients see it.
 #[derive(Debug, Serialize)]
-struct ProductBody {
+pub(crate) struct ProductBody {
     id: ProductId,
     sku: String,
     name: String,

@@ -7,6 +7,7 @@ use application::ports::IdSource;
 use axum::extract::FromRef;
 use eventstore::EventStore;
 
+use crate::feed::Feed;
 use crate::queries::Queries;
 
 /// The parts handlers take; clones share them.
@@ -16,6 +17,8 @@ pub struct ApiState {
     pub bus: CommandBus,
     /// Where read models are queried.
     pub queries: Queries,
+    /// Where what happens is told.
+    pub feed: Feed,
     /// For request ids.
     pub ids: Arc<dyn IdSource>,
 }
@@ -29,6 +32,12 @@ impl FromRef<ApiState> for CommandBus {
 impl FromRef<ApiState> for Queries {
     fn from_ref(state: &ApiState) -> Self {
         state.queries.clone()
+    }
+}
+
+impl FromRef<ApiState> for Feed {
+    fn from_ref(state: &ApiState) -> Self {
+        state.feed.clone()
     }
 }
 
