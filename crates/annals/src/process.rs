@@ -181,8 +181,8 @@ impl Process {
         let render = contract::fed(self.store.log_id(), self.config.nats.namespace()?);
         let metrics = FeedMetrics::register(registry)?;
         let settings = self.config.feed.settings();
-        let feed = Feed::new(self.store.clone(), wakeup, render, settings, metrics);
-        spawn(tasks, feed.clone().run(stop.clone()));
+        let feed = Feed::new(self.store.clone(), render, settings, metrics);
+        spawn(tasks, feed.clone().run(wakeup, stop.clone()));
         Ok(feed)
     }
 

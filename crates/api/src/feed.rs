@@ -72,18 +72,17 @@ impl Feed {
     #[must_use]
     pub fn new(
         store: EventStore,
-        wakeup: Wakeup,
         render: Render,
         settings: Settings,
         metrics: FeedMetrics,
     ) -> Self {
-        Self { hub: Arc::new(Hub::new(store, wakeup, render, settings, metrics)) }
+        Self { hub: Arc::new(Hub::new(store, render, settings, metrics)) }
     }
 
     /// Reads the log for whoever is connected, until `stop`; then ends the connections, telling
     /// each where to resume, and waits a while for them to be gone.
-    pub async fn run(self, stop: CancellationToken) {
-        self.hub.run(stop).await;
+    pub async fn run(self, wakeup: Wakeup, stop: CancellationToken) {
+        self.hub.run(wakeup, stop).await;
     }
 }
 

@@ -39,7 +39,6 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// What all connections share.
 pub(super) struct Hub {
     store: EventStore,
-    wakeup: Wakeup,
     render: Render,
     pub(super) settings: Settings,
     pub(super) metrics: FeedMetrics,
@@ -75,14 +74,12 @@ pub(super) struct Seat {
 impl Hub {
     pub(super) fn new(
         store: EventStore,
-        wakeup: Wakeup,
         render: Render,
         settings: Settings,
         metrics: FeedMetrics,
     ) -> Self {
         Self {
             store,
-            wakeup,
             render,
             settings,
             metrics,
@@ -94,10 +91,10 @@ impl Hub {
         }
     }
 
-    pub(super) async fn run(&self, stop: CancellationToken) {
+    pub(super) async fn run(&self, wakeup: Wakeup, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.read_for_ever() => {}
+            () = self.read_for_ever(&wakeup) => {}
         }
         self.news.send_modify(|news| news.is_stopping = true);
         let mut seated = self.seated.subscribe();
@@ -105,11 +102,11 @@ impl Hub {
     }
 
     /// Reads while somebody is there.
-    async fn read_for_ever(&self) {
+    async fn read_for_ever(&self, wakeup: &Wakeup) {
         let mut seated = self.seated.subscribe();
         while seated.wait_for(|seated| *seated > 0).await.is_ok() {
             let outcome = tokio::select! {
-                outcome = self.read() => outcome,
+                outcome = self.read(wakeup) => outcome,
                 _ = seated.wait_for(|seated| *seated == 0) => Ok(()),
             };
             *self.ring() = None;
@@ -121,12 +118,12 @@ impl Hub {
     }
 
     /// Reads on from the end of the log.
-    async fn read(&self) -> Result<(), Rewound> {
+    async fn read(&self, wakeup: &Wakeup) -> Result<(), Rewound> {
         let head = retrying(|| self.store.head()).await;
         let Settings { ring_bytes, ring_messages, .. } = self.settings;
         *self.ring() = Some(Ring::new(head, ring_bytes, ring_messages));
         self.tell(head);
-        let mut log = self.store.subscribe(LogFilter::everything(), head, self.wakeup.clone());
+        let mut log = self.store.subscribe(LogFilter::everything(), head, wakeup.clone());
         loop {
             let segment = Segment::of(&log.next().await?, &self.render);
             let reached = segment.reached;

@@ -90,7 +90,8 @@ fn types(parameters: &Parameters) -> Result<Option<Vec<String>>, Problem> {
 fn subjects(parameters: &Parameters) -> Result<Option<Vec<StreamId>>, Problem> {
     let mut subjects = Vec::new();
     for text in parameters.all("subject") {
-        let subject = text.parse::<Stream>().ok().and_then(|stream| stream_id(&stream));
+        let subject =
+            text.parse::<Stream>().ok().and_then(|stream| StreamId::new(stream.to_string()).ok());
         subjects.push(subject.ok_or_else(|| {
             refused(
                 "subject",
@@ -102,9 +103,4 @@ fn subjects(parameters: &Parameters) -> Result<Option<Vec<StreamId>>, Problem> {
         }
     }
     Ok(Some(subjects).filter(|subjects| !subjects.is_empty()))
-}
-
-/// The same stream as the store names it.
-pub(super) fn stream_id(stream: &Stream) -> Option<StreamId> {
-    StreamId::new(stream.to_string()).ok()
 }

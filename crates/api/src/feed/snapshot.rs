@@ -3,14 +3,13 @@
 use std::str::FromStr;
 
 use domain::ids::{OrderId, ProductId};
-use domain::{catalog, inventory, ordering};
 use eventstore::{Moment, Position, StreamId};
+use projections::Document as _;
 use projections::orders::{ORDERS, Order};
 use projections::products::{PRODUCTS, Product};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::request::stream_id;
 use crate::orders::OrderBody;
 use crate::problem::{Code, Problem};
 use crate::products::ProductBody;
@@ -38,13 +37,12 @@ impl FromStr for Snapshot {
 }
 
 impl Snapshot {
-    /// What messages about the document have as subject.
+    /// The streams that the document is made of.
     pub(super) fn subjects(self) -> Vec<StreamId> {
-        let streams = match self {
-            Self::Order(id) => [ordering::order(id), inventory::reservation(id)],
-            Self::Product(id) => [catalog::product(id), inventory::stock(id)],
-        };
-        streams.iter().filter_map(stream_id).collect()
+        match self {
+            Self::Order(id) => Order::streams(id),
+            Self::Product(id) => Product::streams(id),
+        }
     }
 
     /// The document as it was at `position`, as one line of JSON.

@@ -113,7 +113,8 @@ impl Line {
             }
             Some(Next::Heartbeat(position)) => {
                 if self.unanswered >= UNANSWERED {
-                    return self.end("unresponsive", close_code::POLICY, "pings went unanswered");
+                    let words = format!("resume after {position}");
+                    return self.end("unresponsive", close_code::POLICY, words);
                 }
                 self.unanswered += 1;
                 let heartbeat = frame(position, "heartbeat", "{}");
@@ -131,7 +132,7 @@ impl Line {
                 ControlFlow::Continue(())
             }
             Some(Ok(Message::Text(_) | Message::Binary(_))) => {
-                self.end("protocol", close_code::UNSUPPORTED, "nothing is taken here")
+                self.end("protocol", close_code::UNSUPPORTED, "nothing is taken here".to_owned())
             }
             Some(Ok(Message::Close(_)) | Err(_)) | None => ControlFlow::Break(None),
         }
@@ -160,7 +161,7 @@ impl Line {
         ControlFlow::Break(None)
     }
 
-    fn end(&mut self, why: &'static str, code: u16, words: &'static str) -> ControlFlow<Ended> {
+    fn end(&mut self, why: &'static str, code: u16, words: String) -> ControlFlow<Ended> {
         self.follower.seat().reason = Some(why);
         ControlFlow::Break(Some(CloseFrame { code, reason: words.into() }))
     }

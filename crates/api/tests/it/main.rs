@@ -10,6 +10,7 @@ mod audit;
 mod bodies;
 mod catalogue;
 mod commands;
+mod feed;
 mod fresh;
 mod headers;
 mod hostile;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use api::feed::{Feed, FeedMetrics, Message, Render, Settings};
 use api::{ApiState, HttpMetrics, Limits, Queries};
 use application::CommandBus;
 use application::ports::{Clock, IdSource};
@@ -136,14 +137,20 @@ impl TestApp {
         wait: Duration,
         deadline: Duration,
     ) -> Self {
-        let ids = Arc::new(CountedIds::default());
-        let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
-        let queries = Queries { source: source(&store), freshness, wait };
         let registry = Registry::new();
-        let metrics = HttpMetrics::register(&registry).unwrap();
-        let limits = Limits { body_bytes: BODY_BYTES, deadline };
-        let router = api::router(ApiState { bus, queries, ids }, &metrics, limits);
+        let queries = Queries { source: source(&store), freshness, wait };
+        let (router, _) = routed(&store, queries, &registry, deadline, Settings::default());
         Self { database, store, router, registry }
+    }
+
+    /// Another process with the same database, whose feed may take so much.
+    pub(crate) async fn beside(&self, settings: Settings) -> (Router, Feed, Registry) {
+        let store = open(&self.database, self.database.pool()).await;
+        let freshness = Freshness::new(self.database.pool(), Reached::default());
+        let queries = Queries { source: source(&store), freshness, wait: SHORT };
+        let registry = Registry::new();
+        let (router, feed) = routed(&store, queries, &registry, DEADLINE, settings);
+        (router, feed, registry)
     }
 
     pub(crate) fn pool(&self) -> PgPool {
@@ -250,6 +257,35 @@ async fn open(database: &TestDatabase, pool: PgPool) -> EventStore {
         eventually(LIMIT, "the log to open", async || EventStore::open(pool.clone()).await).await;
     projections::prepare(&database.pool(), projections::ALL).await.unwrap();
     store
+}
+
+/// The service, and its feed, which is not read yet.
+fn routed(
+    store: &EventStore,
+    queries: Queries,
+    registry: &Registry,
+    deadline: Duration,
+    settings: Settings,
+) -> (Router, Feed) {
+    let ids = Arc::new(CountedIds::default());
+    let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
+    let metrics = FeedMetrics::register(registry).unwrap();
+    let feed = Feed::new(store.clone(), render(), settings, metrics);
+    let metrics = HttpMetrics::register(registry).unwrap();
+    let limits = Limits { body_bytes: BODY_BYTES, deadline };
+    let state = ApiState { bus, queries, feed: feed.clone(), ids };
+    (api::router(state, &metrics, limits), feed)
+}
+
+/// What the public is told, in fewer words than it is.
+pub(crate) fn render() -> Render {
+    Arc::new(|event| {
+        let events = application::decode(event)?;
+        let Some(message) = events.iter().find_map(domain::Message::of) else { return Ok(None) };
+        let (subject, data) = (&event.stream, message.encode()?);
+        let json = format!(r#"{{"subject":"{subject}","data":{data}}}"#);
+        Ok(Some(Message { message_type: message.payload_type().to_string(), json }))
+    })
 }
 
 /// A process that keeps read models.
