@@ -11,6 +11,7 @@ mod contract;
 mod dead_letters;
 mod dev;
 mod documents;
+mod feed;
 mod flow;
 mod parked_keys;
 mod permissions;
