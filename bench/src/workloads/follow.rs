@@ -90,7 +90,6 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
 
 /// A log of orders that a process keeps a read model of.
 struct World {
-    bus: CommandBus,
     store: EventStore,
     reached: Reached,
     product: ProductId,
@@ -112,7 +111,7 @@ impl World {
             stock: StockLevel::try_from(1_000_000_i64)?,
         };
         let (product, receipt) = bus.list_product(&origin(), product).await?;
-        let world = Self { bus, store, reached, product, stop, running, _database: database };
+        let world = Self { store, reached, product, stop, running, _database: database };
         world.passes(receipt.position).await?;
         Ok(world)
     }

@@ -66,7 +66,7 @@ pub(super) struct Seat {
     transport: &'static str,
     number: u64,
     place: Arc<AtomicI64>,
-    /// Why the connection ends, if not by the client.
+    /// Why the connection ends; `None` if it has not begun.
     pub(super) reason: Option<&'static str>,
     _permit: OwnedSemaphorePermit,
 }
@@ -80,7 +80,7 @@ impl Hub {
     ) -> Self {
         Self {
             store,
-            render,
+            render: complaining(render),
             settings,
             metrics,
             ring: Mutex::default(),
@@ -157,10 +157,11 @@ impl Hub {
     /// A connection that is told of what comes after `position`.
     pub(super) fn follow(
         self: &Arc<Self>,
-        seat: Seat,
+        mut seat: Seat,
         position: Position,
         filter: Filter,
     ) -> Follower {
+        seat.reason = Some("client");
         Follower::new(Arc::clone(self), seat, self.news.subscribe(), position, filter)
     }
 
@@ -199,9 +200,29 @@ impl Drop for Seat {
         let metrics = &self.hub.metrics;
         metrics.places.remove(self.number);
         metrics.connections.with_label_values(&[self.transport]).dec();
-        metrics.closed.with_label_values(&[self.reason.unwrap_or("client")]).inc();
+        if let Some(reason) = self.reason {
+            metrics.closed.with_label_values(&[reason]).inc();
+        }
         self.hub.seated.send_modify(|seated| *seated -= 1);
     }
+}
+
+/// Says of each event that cannot be read, once.
+fn complaining(render: Render) -> Render {
+    let complained = AtomicI64::new(0);
+    Arc::new(move |event| {
+        render(event).inspect_err(|error| {
+            let position = event.position.get();
+            if complained.fetch_max(position, Ordering::Relaxed) < position {
+                tracing::error!(
+                    error = &**error,
+                    event.position = position,
+                    event.type = %event.event_type,
+                    "the feed cannot read an event: connections that may wait for it end there"
+                );
+            }
+        })
+    })
 }
 
 /// Asks until there is an answer.

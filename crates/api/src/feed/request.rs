@@ -34,10 +34,8 @@ impl Asked {
     pub(super) fn read(headers: &HeaderMap, parameters: &Parameters) -> Result<Self, Problem> {
         let after = parameters.one("after", position)?;
         let snapshot: Option<Snapshot> = parameters.one("snapshot", str::parse)?;
-        let filter = Filter {
-            types: types(parameters)?,
-            subjects: subjects(parameters)?.or_else(|| snapshot.map(Snapshot::subjects)),
-        };
+        let subjects = subjects(parameters)?.or_else(|| snapshot.map(Snapshot::subjects));
+        let filter = Filter::new(types(parameters)?, subjects);
         // A browser that connects again sends the address it was given, and where it was.
         Ok(Self { resume: last_event_id(headers)?.or(after), snapshot, filter })
     }

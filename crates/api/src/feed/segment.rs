@@ -58,15 +58,7 @@ impl Segment {
                     text.push_str("\n\n");
                     (Some(message_type.into_boxed_str()), begin)
                 }
-                Err(error) => {
-                    tracing::error!(
-                        error = &*error,
-                        event.position = event.position.get(),
-                        event.type = %event.event_type,
-                        "the feed cannot read an event: connections that may wait for it end there"
-                    );
-                    (None, text.len())
-                }
+                Err(_) => (None, text.len()),
             };
             let (position, subject, end) = (event.position, event.stream.clone(), text.len());
             entries.push(Entry { position, subject, message_type, json, end });
@@ -196,10 +188,10 @@ pub(super) mod tests {
         let text = "id: 13\nevent: a.x\ndata: {\"at\":  \"13\"}\n\nid: 14\nevent: a.y\ndata: {\"at\":  \"14\"}\n\n";
         assert_eq!(segment.text(&(1..3)), text);
         assert_eq!(segment.json(2), "{\"at\":  \"14\"}");
-        let one = Filter { types: None, subjects: Some(vec![StreamId::new("s-1").unwrap()]) };
+        let one = Filter::new(None, Some(vec![StreamId::new("s-1").unwrap()]));
         assert_eq!(segment.run(Position::new(10), &one), Some(Run::Messages(0..1)));
         assert_eq!(segment.run(Position::new(11), &one), Some(Run::Messages(2..4)));
-        let x = Filter { types: Some(vec!["a.x".to_owned()]), subjects: None };
+        let x = Filter::new(Some(vec!["a.x".to_owned()]), None);
         assert_eq!(segment.run(Position::new(11), &x), Some(Run::Messages(1..2)));
         assert_eq!(segment.run(Position::new(13), &x), Some(Run::Messages(3..4)));
     }
@@ -207,13 +199,13 @@ pub(super) mod tests {
     #[test]
     fn what_cannot_be_read_is_no_secret() {
         let segment = segment(0, &[("a.x", "s-1"), ("a.riddle", "s-2"), ("a.x", "s-1")]);
-        let x = Filter { types: Some(vec!["a.x".to_owned()]), subjects: None };
+        let x = Filter::new(Some(vec!["a.x".to_owned()]), None);
         for filter in [Filter::default(), x] {
             assert_eq!(segment.run(Position::new(0), &filter), Some(Run::Messages(0..1)));
             let unreadable = Run::Unreadable(Position::new(2));
             assert_eq!(segment.run(Position::new(1), &filter), Some(unreadable));
         }
-        let other = Filter { types: None, subjects: Some(vec![StreamId::new("s-1").unwrap()]) };
+        let other = Filter::new(None, Some(vec![StreamId::new("s-1").unwrap()]));
         assert_eq!(segment.run(Position::new(1), &other), Some(Run::Messages(2..3)));
     }
 }
