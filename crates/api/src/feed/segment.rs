@@ -154,7 +154,7 @@ pub(super) mod tests {
 
     /// Tells of every event but secrets, and cannot read riddles.
     fn render() -> Render {
-        Arc::new(|event| match event.event_type.name.as_str() {
+        Arc::new(|event| match event.event_type.name.as_ref() {
             "a.secret" => Ok(None),
             "a.riddle" => Err("cannot be read".into()),
             name => {

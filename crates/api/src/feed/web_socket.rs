@@ -66,7 +66,7 @@ pub(super) fn answer(
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
         .on_upgrade(async |socket| {
-            Box::pin(Line { socket, follower, unanswered: 0 }.run(snapshot)).await
+            Box::pin(Line { socket, follower, unanswered: 0 }.run(snapshot)).await;
         })
 }
 
@@ -92,7 +92,7 @@ impl Line {
         while state.is_continue() {
             state = tokio::select! {
                 next = self.follower.next() => self.tell(next).await,
-                heard = self.socket.recv() => self.hear(heard),
+                heard = self.socket.recv() => self.hear(heard.as_ref()),
             };
         }
         if let ControlFlow::Break(Some(frame)) = state {
@@ -125,7 +125,7 @@ impl Line {
         }
     }
 
-    fn hear(&mut self, heard: Option<Result<Message, axum::Error>>) -> ControlFlow<Ended> {
+    fn hear(&mut self, heard: Option<&Result<Message, axum::Error>>) -> ControlFlow<Ended> {
         match heard {
             Some(Ok(Message::Pong(_) | Message::Ping(_))) => {
                 self.unanswered = 0;

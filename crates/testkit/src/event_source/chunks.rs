@@ -35,32 +35,33 @@ impl Chunks {
                 }
                 state => {
                     rest = behind;
-                    self.line(state, *first)
+                    behind_byte(state, *first)
                 }
             };
         }
         data
     }
 
-    fn line(&self, state: State, byte: u8) -> State {
-        match (state, byte) {
-            (State::Behind, b'\n') => State::Start,
-            (State::Size(0), b'\n') => State::Complete,
-            (State::Size(size), b'\n') => State::Data(size),
-            (State::Start | State::Size(_), digit) => match char::from(digit).to_digit(16) {
-                Some(digit) => {
-                    let size = if let State::Size(size) = state { size } else { 0 };
-                    State::Size(size * 16 + digit as usize)
-                }
-                None => state,
-            },
-            (state, _) => state,
-        }
-    }
-
     /// Whether the last one was there.
     pub(super) fn is_complete(&self) -> bool {
         self.state == State::Complete
+    }
+}
+
+/// Where one byte between data leads to.
+fn behind_byte(state: State, byte: u8) -> State {
+    match (state, byte) {
+        (State::Behind, b'\n') => State::Start,
+        (State::Size(0), b'\n') => State::Complete,
+        (State::Size(size), b'\n') => State::Data(size),
+        (State::Start | State::Size(_), digit) => match char::from(digit).to_digit(16) {
+            Some(digit) => {
+                let size = if let State::Size(size) = state { size } else { 0 };
+                State::Size(size * 16 + digit as usize)
+            }
+            None => state,
+        },
+        (state, _) => state,
     }
 }
 

@@ -75,9 +75,7 @@ impl EventParser {
         }
         let event = std::mem::take(&mut self.event);
         let mut data = std::mem::take(&mut self.data);
-        if data.pop().is_none() {
-            return None;
-        }
+        data.pop()?;
         let event = if event.is_empty() { "message".to_owned() } else { event };
         Some(ServerEvent { id: self.last_event_id.clone(), event, data })
     }

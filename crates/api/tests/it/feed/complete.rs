@@ -117,8 +117,8 @@ async fn every_connection_is_told_everything_once_and_in_order() {
         .await;
         eventually(LIMIT, "everything to be told", async || {
             assert!(reading.try_join_next().is_none(), "readers go on");
-            let seen = reader.seen.lock().unwrap().len();
-            if seen >= expected.len() { Ok(()) } else { Err((seen, expected.len())) }
+            let count = reader.seen.lock().unwrap().len();
+            if count >= expected.len() { Ok(()) } else { Err((count, expected.len())) }
         })
         .await;
     }
@@ -127,8 +127,9 @@ async fn every_connection_is_told_everything_once_and_in_order() {
     for reader in &readers {
         let expected = told(&app, reader.after, |event, message_type| {
             reader.passes(event.stream.as_str(), message_type)
-        });
-        assert_eq!(*reader.seen.lock().unwrap(), expected.await, "{}", reader.query());
+        })
+        .await;
+        assert_eq!(*reader.seen.lock().unwrap(), expected, "{}", reader.query());
     }
 }
 
