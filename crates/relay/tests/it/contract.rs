@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_nats::jetstream::message::StreamMessage;
-use eventstore::{Metadata, Position, RecordedEvent, StreamVersion};
+use eventstore::{LogId, Metadata, Position, RecordedEvent, StreamVersion};
 use relay::cloud_event::{HEADERS, Presence, structured};
-use relay::{IncomingMessage, MalformedMessage, MessageType, Rendered};
+use relay::{IncomingMessage, MalformedMessage, MessageType, Namespace, Rendered};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -56,20 +56,7 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
     assert_eq!(message.subject.as_str(), format!("{namespace}.testing.it-happened.v1"));
     assert_eq!(message.payload, r#"{"version":2}"#.as_bytes(), "the public message, not the event");
 
-    // The same attributes as one JSON text, each without its `ce-`.
-    let render = |_: &RecordedEvent| {
-        let (subject, body) = ("testing.it-happened.v1".to_owned(), r#"{"version":2}"#.to_owned());
-        Ok(Some(Rendered { subject, body }))
-    };
-    let told = structured(namespace, log, event, &render).unwrap().unwrap();
-    assert_eq!(told.message_type, "testing.it-happened.v1");
-    let mut json: BTreeMap<String, Value> = serde_json::from_str(&told.json).unwrap();
-    assert_eq!(json.remove("data"), Some(serde_json::json!({ "version": 2 })));
-    assert_eq!(json.remove("datacontenttype"), Some("application/json".into()));
-    let attributes = headers.iter().filter_map(|(name, value)| {
-        Some((name.strip_prefix("ce-")?.to_owned(), Value::from(value.as_str())))
-    });
-    assert_eq!(json, attributes.collect());
+    assert_same_as_json(namespace, log, event, &headers);
 
     let received = async_nats::Message {
         subject: message.subject.clone(),
@@ -127,6 +114,28 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
         assert_eq!(IncomingMessage::parse(namespace, &broken), Err(expected));
     }
     publisher.stop().await;
+}
+
+/// The same attributes are in the message as one JSON text, each without its `ce-`.
+fn assert_same_as_json(
+    namespace: &Namespace,
+    log: LogId,
+    event: &RecordedEvent,
+    headers: &[(String, String)],
+) {
+    let render = |_: &RecordedEvent| {
+        let (subject, body) = ("testing.it-happened.v1".to_owned(), r#"{"version":2}"#.to_owned());
+        Ok(Some(Rendered { subject, body }))
+    };
+    let told = structured(namespace, log, event, &render).unwrap().unwrap();
+    assert_eq!(told.message_type, "testing.it-happened.v1");
+    let mut json: BTreeMap<String, Value> = serde_json::from_str(&told.json).unwrap();
+    assert_eq!(json.remove("data"), Some(serde_json::json!({ "version": 2 })));
+    assert_eq!(json.remove("datacontenttype"), Some("application/json".into()));
+    let attributes = headers.iter().filter_map(|(name, value)| {
+        Some((name.strip_prefix("ce-")?.to_owned(), Value::from(value.as_str())))
+    });
+    assert_eq!(json, attributes.collect());
 }
 
 #[tokio::test]
