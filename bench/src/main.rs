@@ -62,6 +62,9 @@ enum Child {
     /// Keeps ten read models that have nothing to do, and prints what it took
     #[command(hide = true)]
     Idle { url: String },
+    /// Serves the feed, and prints where
+    #[command(hide = true)]
+    Feed { url: String },
     /// Reads the whole log, and prints the rate and the memory it took
     #[command(hide = true)]
     Replay { url: String },
@@ -105,6 +108,7 @@ async fn main() -> anyhow::Result<()> {
             println!("{}", serde_json::to_string(&workloads::follow::idle(&url).await?)?);
             return Ok(());
         }
+        Some(Child::Feed { url }) => return workloads::feed::serve(&url).await,
         Some(Child::Replay { url }) => {
             println!("{}", serde_json::to_string(&workloads::read::replay(&url).await?)?);
             return Ok(());

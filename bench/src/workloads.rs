@@ -2,6 +2,7 @@
 
 mod commands;
 pub(crate) mod drain;
+pub(crate) mod feed;
 pub(crate) mod follow;
 mod growth;
 pub(crate) mod inbox;
@@ -53,6 +54,7 @@ pub(crate) const ALL: &[(&str, Workload)] = &[
     ("inbox", |plan, report| Box::pin(inbox::run(plan, report))),
     ("live", |plan, report| Box::pin(live::run(plan, report))),
     ("follow", |plan, report| Box::pin(follow::run(plan, report))),
+    ("feed", |plan, report| Box::pin(feed::run(plan, report))),
     ("rebuild", |plan, report| Box::pin(rebuild::run(plan, report))),
     ("traces", |plan, report| Box::pin(traces::run(plan, report))),
     ("growth", |plan, report| Box::pin(growth::run(plan, report))),

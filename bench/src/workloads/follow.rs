@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use api::feed::Feed;
 use api::{ApiState, HttpMetrics, Limits, Queries};
 use application::ports::IdSource;
 use application::{CommandBus, Origin};
@@ -89,7 +90,6 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
 
 /// A log of orders that a process keeps a read model of.
 struct World {
-    bus: CommandBus,
     store: EventStore,
     reached: Reached,
     product: ProductId,
@@ -111,7 +111,7 @@ impl World {
             stock: StockLevel::try_from(1_000_000_i64)?,
         };
         let (product, receipt) = bus.list_product(&origin(), product).await?;
-        let world = Self { bus, store, reached, product, stop, running, _database: database };
+        let world = Self { store, reached, product, stop, running, _database: database };
         world.passes(receipt.position).await?;
         Ok(world)
     }
@@ -152,7 +152,8 @@ impl World {
 
     /// A client over HTTP that writes and reads what it wrote, and then reads it once more.
     async fn wait(&self) -> anyhow::Result<(Measured, Measured)> {
-        let (address, serving) = self.serve().await?;
+        let feed = super::feed::feed(&self.store, &Registry::new())?;
+        let (address, serving) = serve(&self.store, self.freshness(), feed).await?;
         let client = reqwest::Client::new();
         let orders = format!("http://{address}/v1/orders");
         let line = serde_json::json!({"product_id": self.product, "quantity": 1});
@@ -173,29 +174,29 @@ impl World {
         Ok((measured(fresh, took), measured(plain, took)))
     }
 
-    /// The API, beside the process that keeps the read models.
-    async fn serve(&self) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
-        let queries = Queries {
-            source: source(&self.store),
-            freshness: self.freshness(),
-            wait: Duration::from_secs(2),
-        };
-        let (bus, ids) = (self.bus.clone(), Arc::new(Ids));
-        let metrics = HttpMetrics::register(&Registry::new())?;
-        let limits = Limits { body_bytes: 65_536, deadline: Duration::from_secs(10) };
-        let router = api::router(ApiState { bus, queries, ids }, &metrics, limits);
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let serving = tokio::spawn(async move {
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok((address, serving))
-    }
-
     async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
         Ok(self.running.await?)
     }
+}
+
+/// The API, beside the process that keeps the read models.
+pub(super) async fn serve(
+    store: &EventStore,
+    freshness: Freshness,
+    feed: Feed,
+) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
+    let queries = Queries { source: source(store), freshness, wait: Duration::from_secs(2) };
+    let bus = CommandBus::new(store.clone(), Arc::new(Now), Arc::new(Ids));
+    let metrics = HttpMetrics::register(&Registry::new())?;
+    let limits = Limits { body_bytes: 65_536, deadline: Duration::from_secs(10) };
+    let router = api::router(ApiState { bus, queries, feed, ids: Arc::new(Ids) }, &metrics, limits);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let serving = tokio::spawn(async move {
+        let _ = axum::serve(listener, router).await;
+    });
+    Ok((address, serving))
 }
 
 /// How long the answer to a query takes.

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-pub use sections::{Database, Http, Keys, Log, LogFormat, Nats};
+pub use sections::{Database, Feed, Http, Keys, Log, LogFormat, Nats};
 pub use sources::{annals_directory, load};
 pub use telemetry::{Collector, Telemetry};
 
@@ -28,6 +28,8 @@ pub struct Config {
     pub roles: Vec<Role>,
     /// The HTTP listener.
     pub http: Http,
+    /// The feed.
+    pub feed: Feed,
     /// PostgreSQL.
     pub database: Database,
     /// The message broker.

@@ -13,7 +13,8 @@ pub use documents::{ASYNC_API, Documents, documents, schema_path, text};
 use std::sync::Arc;
 
 use domain::Message;
-use eventstore::{EventStore, RecordedEvent};
+use eventstore::{EventStore, LogId, RecordedEvent};
+use relay::cloud_event::{Structured, structured};
 use relay::{Namespace, Render, RenderError, Rendered, Told};
 
 /// Renders with [`Message::of`].
@@ -23,6 +24,14 @@ pub struct Contract;
 /// What the public of `namespace` is told of the log.
 pub fn told(store: EventStore, namespace: Namespace) -> Told {
     Told { store, namespace, render: Arc::new(Contract) }
+}
+
+/// What the feed tells of an event of `log`: the message that the relay publishes in `namespace`.
+pub fn fed(log: LogId, namespace: Namespace) -> api::feed::Render {
+    Arc::new(move |event| {
+        let told = structured(&namespace, log, event, &Contract)?;
+        Ok(told.map(|Structured { message_type, json }| api::feed::Message { message_type, json }))
+    })
 }
 
 impl Render for Contract {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use adapters::{SystemClock, TimeOrderedIds};
 use anyhow::Context as _;
+use api::feed::{Feed, FeedMetrics};
 use api::serve::{Drain, Server, Tls};
 use api::{ApiState, Cursors, HttpMetrics, Queries};
 use application::CommandBus;
@@ -108,15 +109,20 @@ impl Process {
             reached = self.start_projector(&mut tasks, &mut parts, &wakeup, &http_ended);
         }
         if roles.contains(&Role::Relay) {
-            self.start_relay(&mut tasks, &mut parts, wakeup, &stop)?;
+            self.start_relay(&mut tasks, &mut parts, wakeup.clone(), &stop)?;
         }
         if roles.contains(&Role::Worker) {
             self.start_worker(&mut tasks, &mut parts, &stop)?;
         }
         let pool = self.store.pool().clone();
         let drain = Drain::default();
+        let registry = Registry::new();
+        let mut feed = None;
+        if serves_api {
+            feed = Some(self.start_feed(&mut tasks, &registry, wakeup, &drain)?);
+        }
         let server = Server {
-            router: self.router(parts, reached, serves_api, drain.clone())?,
+            router: self.router(parts, reached, registry, feed, drain.clone())?,
             listener: self.listener,
             limits: file_descriptors::bound(self.config.http.connections()),
             tls: self.tls,
@@ -206,23 +212,37 @@ impl Process {
         Ok(())
     }
 
+    fn start_feed(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        registry: &Registry,
+        wakeup: Wakeup,
+        drain: &Drain,
+    ) -> anyhow::Result<Feed> {
+        let render = contract::fed(self.store.log_id(), self.config.nats.namespace()?);
+        let metrics = FeedMetrics::register(registry)?;
+        let settings = self.config.feed.settings();
+        let feed = Feed::new(self.queried.clone(), render, settings, metrics);
+        spawn(tasks, feed.clone().run(wakeup, drain.closing().clone()));
+        Ok(feed)
+    }
+
+    /// What is served: with the feed the API, without it what every process serves.
     fn router(
         &self,
         parts: Parts,
         reached: Reached,
-        serves_api: bool,
+        registry: Registry,
+        feed: Option<Feed>,
         drain: Drain,
     ) -> anyhow::Result<Router> {
-        let registry = Registry::new();
         let metrics = HttpMetrics::register(&registry)?;
         if let Some(telemetry) = &self.telemetry {
             telemetry.register(&registry)?;
         }
         let ops = parts.into_ops(registry, self.config.nats.namespace()?, drain)?;
         let ops = api::ops::router(ops);
-        if !serves_api {
-            return Ok(ops);
-        }
+        let Some(feed) = feed else { return Ok(ops) };
         let state = ApiState {
             bus: self.bus.clone(),
             queries: Queries {
@@ -231,6 +251,7 @@ impl Process {
                 wait: self.config.http.wait(),
             },
             cursors: self.cursors.clone(),
+            feed,
             ids: Arc::new(TimeOrderedIds),
         };
         Ok(ops.merge(api::router(state, &metrics, self.config.http.limits()?)))

@@ -25,6 +25,7 @@ mod trace;
 
 mod explorer;
 
+pub mod feed;
 pub mod forwarded;
 pub mod openapi;
 pub mod ops;
@@ -56,6 +57,7 @@ pub fn router(state: ApiState, metrics: &HttpMetrics, limits: Limits) -> Router 
 fn routes() -> routes::Routes {
     products::routes()
         .and(orders::routes())
+        .and(feed::routes())
         .and(audit::routes())
         .and(projections::routes())
         .and(problems::routes())

@@ -93,6 +93,7 @@ fn tags() -> Value {
     json!([
         tag("products", "What is offered."),
         tag("orders", "What was asked for."),
+        tag("events", "What the public is told, as it happens."),
         tag("audit", "What happened, what was when, and what made it so."),
         tag("projections", "How the read models are doing."),
         tag("description", "What the API is."),

@@ -24,7 +24,7 @@ pub(crate) fn routes() -> Routes {
 /// An order, as clients see it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Order")]
-struct OrderBody {
+pub(crate) struct OrderBody {
     id: OrderId,
     #[schemars(with = "StatusName")]
     status: &'static str,

@@ -24,7 +24,7 @@ pub(crate) fn routes() -> Routes {
 /// A product, as clients see it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Product")]
-struct ProductBody {
+pub(crate) struct ProductBody {
     id: ProductId,
     /// Unique whatever the case.
     sku: String,

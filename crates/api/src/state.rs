@@ -8,6 +8,7 @@ use axum::extract::FromRef;
 use eventstore::EventStore;
 
 use crate::cursor::Cursors;
+use crate::feed::Feed;
 use crate::queries::Queries;
 
 /// The parts handlers take; clones share them.
@@ -19,6 +20,8 @@ pub struct ApiState {
     pub queries: Queries,
     /// For pages of lists.
     pub cursors: Cursors,
+    /// Where what happens is told.
+    pub feed: Feed,
     /// For request ids.
     pub ids: Arc<dyn IdSource>,
 }
@@ -38,6 +41,12 @@ impl FromRef<ApiState> for Cursors {
 impl FromRef<ApiState> for Queries {
     fn from_ref(state: &ApiState) -> Self {
         state.queries.clone()
+    }
+}
+
+impl FromRef<ApiState> for Feed {
+    fn from_ref(state: &ApiState) -> Self {
+        state.feed.clone()
     }
 }
 

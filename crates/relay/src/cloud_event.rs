@@ -1,4 +1,4 @@
-//! The public message contract: CloudEvents 1.0 in NATS, binary mode.
+//! The public message contract: CloudEvents 1.0 in NATS, binary mode, and the same as JSON.
 //!
 //! A message is one event as the public may see it, or belongs to one. Its attributes are headers,
 //! its body is the data, and the subject it is sent on is its type. [`HEADERS`] describes every
@@ -12,12 +12,14 @@ mod headers;
 mod incoming;
 mod outgoing;
 mod render;
+mod structured;
 
 pub use headers::{Form, HEADERS, Header, Presence};
 pub(crate) use incoming::Headers;
 pub use incoming::{IncomingMessage, MalformedMessage, MessageType};
 pub(crate) use outgoing::{Outgoing, OutgoingError, Traced, outgoing};
 pub use render::{Render, RenderError, Rendered};
+pub use structured::{Structured, structured};
 
 /// Names of the headers, as they are on the wire.
 pub(crate) mod header {

@@ -10,6 +10,7 @@
 //!   [`Node::with`].
 //! - A test that cuts a connection, slows it down or lets it fall silent: [`Line`].
 //! - A test that kills, freezes or restarts a program of its own: [`Program`].
+//! - A test that listens to server-sent events: [`EventSource`].
 //! - A test behind a pooler: [`PgBouncer`]; behind a proxy: [`HaProxy`].
 //! - A test that waits: [`eventually()`], never a sleep.
 //!
@@ -42,6 +43,7 @@ mod services;
 
 // For tests.
 mod database;
+mod event_source;
 mod eventually;
 mod haproxy;
 mod instance;
@@ -66,6 +68,7 @@ mod root_lock;
 
 pub use database::TestDatabase;
 pub use error::Error;
+pub use event_source::{EventParser, EventSource, EventSourceError, ServerEvent};
 pub use eventually::eventually;
 pub use haproxy::HaProxy;
 pub use line::Line;

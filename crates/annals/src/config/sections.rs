@@ -98,6 +98,39 @@ impl Http {
     }
 }
 
+/// The feed.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    /// Most connections of this process at once.
+    pub max_connections: NonZeroUsize,
+    /// How long nothing is sent before a sign of life is.
+    pub heartbeat_ms: NonZeroU64,
+    /// Most bytes of messages that are kept in memory for connections to take.
+    pub ring_bytes: usize,
+    /// Most messages that are kept.
+    pub ring_messages: usize,
+    /// How many positions of the log a connection may fall behind before it is closed.
+    pub max_behind: NonZeroU64,
+    /// How long a WebSocket may take nothing before it is closed.
+    pub stalled_ms: NonZeroU64,
+}
+
+impl Feed {
+    /// How much the feed may take.
+    pub fn settings(&self) -> api::feed::Settings {
+        let Self { ring_bytes, ring_messages, .. } = *self;
+        api::feed::Settings {
+            connections: self.max_connections.get(),
+            heartbeat: Duration::from_millis(self.heartbeat_ms.get()),
+            ring_bytes,
+            ring_messages,
+            behind: self.max_behind.get(),
+            stalled: Duration::from_millis(self.stalled_ms.get()),
+        }
+    }
+}
+
 /// PostgreSQL.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

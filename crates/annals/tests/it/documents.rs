@@ -120,6 +120,7 @@ fn every_metric_is_documented() {
         "crates/annals/src/ops/proof.rs",
         "crates/annals/src/ops/work.rs",
         "crates/annals/src/telemetry/metrics.rs",
+        "crates/api/src/feed/metrics.rs",
         "crates/api/src/metrics.rs",
     ] {
         let code = read(file);
@@ -201,8 +202,8 @@ fn every_header_is_documented() {
 
 /// What stands between the marks of the tour, as one script.
 fn tour() -> String {
-    let readme = read("README.md");
-    let blocks = readme.split("<!-- tour -->").skip(1);
+    let text = [read("README.md"), read("docs/feed.md")].concat();
+    let blocks = text.split("<!-- tour -->").skip(1);
     let blocks = blocks.map(|rest| rest.split("<!-- /tour -->").next().unwrap());
     let code = blocks.map(|block| block.trim().trim_start_matches("```sh").trim_end_matches("```"));
     code.collect()
@@ -231,6 +232,8 @@ async fn the_tour_works_as_written() {
         "idempotency-key-reused",
         "/lines/0/quantity",
         "annals.ordering.order-confirmed.v1",
+        "event: ordering.order-confirmed.v1",
+        "event: snapshot",
         "orders is made anew",
         "\"ready\":true",
         "annals_log_position",

@@ -12,6 +12,7 @@ mod contract;
 mod dead_letters;
 mod dev;
 mod documents;
+mod feed;
 mod flow;
 mod parked_keys;
 mod permissions;

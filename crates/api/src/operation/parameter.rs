@@ -73,7 +73,8 @@ impl Parameter {
         Self { required: true, ..self }
     }
 
-    const fn header(
+    /// A header, which may be absent.
+    pub(crate) const fn header(
         name: &'static str,
         description: &'static str,
         schema: Value,

@@ -91,6 +91,10 @@ catalogue! {
     Misdirected MISDIRECTED_REQUEST "misdirected-request",
         "The request is for another host",
         "Use a loopback address or `localhost`: there are no accounts yet.";
+    /// A page of another origin asks for a WebSocket.
+    ForeignOrigin FORBIDDEN "foreign-origin",
+        "The request comes from a page of another origin",
+        "Open the WebSocket from a page of this service, or from what is no browser.";
     /// Nothing is at this address.
     NotFound NOT_FOUND "not-found",
         "Nothing is here",
@@ -155,6 +159,10 @@ catalogue! {
     InTheMaking SERVICE_UNAVAILABLE "in-the-making",
         "What is asked for is being made from the log",
         "Send the query again after a while; `/readyz` says how far it is.";
+    /// As many connections of the feed are open as may be.
+    FeedFull SERVICE_UNAVAILABLE "feed-full",
+        "The feed has no place for another connection",
+        "Connect again after a while, or to another process.";
     /// The database cannot be reached; nothing was changed.
     DatabaseUnavailable SERVICE_UNAVAILABLE "database-unavailable",
         "The database cannot be reached; nothing was changed",

@@ -13,6 +13,7 @@ mod commands;
 mod cursors;
 mod description;
 mod entity_tags;
+mod feed;
 mod fresh;
 mod headers;
 mod hostile;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use api::feed::{Feed, FeedMetrics, Message, Render, Settings};
 use api::{ApiState, Cursors, Grants, HttpMetrics, Limits, Origins, Queries};
 use application::CommandBus;
 use application::ports::{Clock, IdSource};
@@ -144,14 +145,21 @@ impl TestApp {
         wait: Duration,
         limits: Limits,
     ) -> Self {
-        let ids = Arc::new(CountedIds::default());
-        let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
-        let queries = Queries { source: source(&store), freshness, wait };
         let registry = Registry::new();
-        let metrics = HttpMetrics::register(&registry).unwrap();
-        let cursors = Cursors::load(&database.pool()).await.unwrap();
-        let router = api::router(ApiState { bus, queries, cursors, ids }, &metrics, limits);
+        let queries = Queries { source: source(&store), freshness, wait };
+        let (router, _) = routed(&store, queries, &registry, limits, Settings::default()).await;
         Self { database, store, router, registry }
+    }
+
+    /// Another process with the same database, whose feed may take so much.
+    pub(crate) async fn beside(&self, settings: Settings) -> (Router, Feed, Registry) {
+        let store = open(&self.database, self.database.pool()).await;
+        let freshness = Freshness::new(self.database.pool(), Reached::default());
+        let queries = Queries { source: source(&store), freshness, wait: SHORT };
+        let registry = Registry::new();
+        let limits = limits(DEADLINE);
+        let (router, feed) = routed(&store, queries, &registry, limits, settings).await;
+        (router, feed, registry)
     }
 
     pub(crate) fn pool(&self) -> PgPool {
@@ -291,6 +299,35 @@ async fn open(database: &TestDatabase, pool: PgPool) -> EventStore {
         eventually(LIMIT, "the log to open", async || EventStore::open(pool.clone()).await).await;
     projections::prepare(&database.pool(), projections::ALL).await.unwrap();
     store
+}
+
+/// The service, and its feed, which is not read yet.
+async fn routed(
+    store: &EventStore,
+    queries: Queries,
+    registry: &Registry,
+    limits: Limits,
+    settings: Settings,
+) -> (Router, Feed) {
+    let ids = Arc::new(CountedIds::default());
+    let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
+    let metrics = FeedMetrics::register(registry).unwrap();
+    let feed = Feed::new(store.clone(), render(), settings, metrics);
+    let metrics = HttpMetrics::register(registry).unwrap();
+    let cursors = Cursors::load(store.pool()).await.unwrap();
+    let state = ApiState { bus, queries, cursors, feed: feed.clone(), ids };
+    (api::router(state, &metrics, limits), feed)
+}
+
+/// What the public is told, in fewer words than it is.
+pub(crate) fn render() -> Render {
+    Arc::new(|event| {
+        let events = application::decode(event)?;
+        let Some(message) = events.iter().find_map(domain::Message::of) else { return Ok(None) };
+        let (subject, data) = (&event.stream, message.encode()?);
+        let json = format!(r#"{{"subject":"{subject}","data":{data}}}"#);
+        Ok(Some(Message { message_type: message.payload_type().to_string(), json }))
+    })
 }
 
 /// A process that keeps read models.

@@ -84,16 +84,7 @@ pub(crate) fn outgoing(
             let rendered = public(subject.as_deref(), event, render)
                 .map_err(|(why, source)| fault(why, source))?;
             let Some(Rendered { subject, body }) = rendered else { return Ok(None) };
-            let attributes = Attributes {
-                id,
-                place,
-                stream: &event.stream,
-                version: Some(event.version),
-                recorded_at: event.recorded_at,
-                command_id: event.command_id,
-                metadata: &event.metadata,
-            };
-            let message = attributes.message(namespace, log, &subject, body);
+            let message = Attributes::of(event).message(namespace, log, &subject, body);
             message.map(Some).map_err(|why| fault(why, None))
         }
         Outbound::Message(message) => {
@@ -137,7 +128,7 @@ fn public(
 }
 
 /// What a message says of itself.
-struct Attributes<'a> {
+pub(super) struct Attributes<'a> {
     id: Uuid,
     place: OutboxPlace,
     stream: &'a StreamId,
@@ -148,7 +139,20 @@ struct Attributes<'a> {
     metadata: &'a Metadata,
 }
 
-impl Attributes<'_> {
+impl<'a> Attributes<'a> {
+    /// Of the message that `event` becomes.
+    pub(super) fn of(event: &'a RecordedEvent) -> Self {
+        Self {
+            id: event.id.get(),
+            place: OutboxPlace::within(event.position, 0),
+            stream: &event.stream,
+            version: Some(event.version),
+            recorded_at: event.recorded_at,
+            command_id: event.command_id,
+            metadata: &event.metadata,
+        }
+    }
+
     fn message(
         &self,
         namespace: &Namespace,
@@ -159,42 +163,50 @@ impl Attributes<'_> {
         if !is_subject(subject) {
             return Err(Fault::Unspeakable { name: "a subject", value: subject.to_owned() });
         }
-        let schema = data_schema(subject);
-        let subject = namespace.subject(subject);
         let mut headers = HeaderMap::new();
-        let mut put = |name: &'static str, value: String| match value.parse::<HeaderValue>() {
-            Ok(value) => {
-                headers.insert(name, value);
-                Ok(())
+        for (name, value) in self.told(namespace, log, subject) {
+            match value.parse::<HeaderValue>() {
+                Ok(value) => headers.insert(name, value),
+                Err(_) => return Err(Fault::Unspeakable { name, value }),
             }
-            Err(_) => Err(Fault::Unspeakable { name, value }),
-        };
-        put(header::SPEC_VERSION, SPEC_VERSION.to_owned())?;
-        put(header::ID, self.id.to_string())?;
-        put(header::SOURCE, format!("{SOURCE_PREFIX}{log}"))?;
-        put(header::TYPE, subject.clone())?;
-        put(header::DATA_SCHEMA, schema)?;
-        put(header::SUBJECT, self.stream.to_string())?;
-        put(header::TIME, self.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true))?;
-        if let Some(version) = self.version {
-            put(header::SEQUENCE, version.to_string())?;
-        } else {
-            put(header::ORDINAL, self.place.ordinal().to_string())?;
         }
-        put(header::POSITION, self.place.position().to_string())?;
-        put(header::COMMAND_ID, self.command_id.to_string())?;
-        put(header::CORRELATION_ID, self.metadata.correlation_id.to_string())?;
-        if let Some(causation_id) = self.metadata.causation_id {
-            put(header::CAUSATION_ID, causation_id.to_string())?;
-        }
-        if let Some(trace) = &self.metadata.trace {
-            put(header::TRACE, trace.clone())?;
-        }
-        put(header::CONTENT_TYPE, CONTENT_TYPE.to_owned())?;
+        headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);
+        let subject = namespace.subject(subject);
         let Self { id, place, recorded_at, metadata, .. } = *self;
         let cause = metadata.trace.as_ref().filter(|trace| is_sampled(Some(trace.as_str())));
         let traced = cause.map(|cause| Traced { cause: cause.clone(), recorded_at });
         Ok(Outgoing { id, place, subject, headers, body: Bytes::from(body), traced })
+    }
+
+    /// Every attribute of the message on `subject` by the name of its header.
+    pub(super) fn told(
+        &self,
+        namespace: &Namespace,
+        log: LogId,
+        subject: &str,
+    ) -> Vec<(&'static str, String)> {
+        let time = self.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let sequence = match self.version {
+            Some(version) => (header::SEQUENCE, version.to_string()),
+            None => (header::ORDINAL, self.place.ordinal().to_string()),
+        };
+        let mut told = vec![
+            (header::SPEC_VERSION, SPEC_VERSION.to_owned()),
+            (header::ID, self.id.to_string()),
+            (header::SOURCE, format!("{SOURCE_PREFIX}{log}")),
+            (header::TYPE, namespace.subject(subject)),
+            (header::DATA_SCHEMA, data_schema(subject)),
+            (header::SUBJECT, self.stream.to_string()),
+            (header::TIME, time),
+            sequence,
+            (header::POSITION, self.place.position().to_string()),
+            (header::COMMAND_ID, self.command_id.to_string()),
+            (header::CORRELATION_ID, self.metadata.correlation_id.to_string()),
+        ];
+        let causation = self.metadata.causation_id.map(|id| (header::CAUSATION_ID, id.to_string()));
+        told.extend(causation);
+        told.extend(self.metadata.trace.clone().map(|trace| (header::TRACE, trace)));
+        told
     }
 }
 

@@ -1,9 +1,12 @@
 //! What is on the wire, and what is read from it.
 
+use std::collections::BTreeMap;
+
 use async_nats::jetstream::message::StreamMessage;
-use eventstore::{Metadata, Position, StreamVersion};
-use relay::cloud_event::{HEADERS, Presence};
-use relay::{IncomingMessage, MalformedMessage, MessageType};
+use eventstore::{LogId, Metadata, Position, RecordedEvent, StreamVersion};
+use relay::cloud_event::{HEADERS, Presence, structured};
+use relay::{IncomingMessage, MalformedMessage, MessageType, Namespace, Rendered};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::world::{World, header};
@@ -52,6 +55,8 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
     assert_eq!(headers, expected);
     assert_eq!(message.subject.as_str(), format!("{namespace}.testing.it-happened.v1"));
     assert_eq!(message.payload, r#"{"version":2}"#.as_bytes(), "the public message, not the event");
+
+    assert_same_as_json(namespace, log, event, &headers);
 
     let received = async_nats::Message {
         subject: message.subject.clone(),
@@ -109,6 +114,28 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
         assert_eq!(IncomingMessage::parse(namespace, &broken), Err(expected));
     }
     publisher.stop().await;
+}
+
+/// The same attributes are in the message as one JSON text, each without its `ce-`.
+fn assert_same_as_json(
+    namespace: &Namespace,
+    log: LogId,
+    event: &RecordedEvent,
+    headers: &[(String, String)],
+) {
+    let render = |_: &RecordedEvent| {
+        let (subject, body) = ("testing.it-happened.v1".to_owned(), r#"{"version":2}"#.to_owned());
+        Ok(Some(Rendered { subject, body }))
+    };
+    let told = structured(namespace, log, event, &render).unwrap().unwrap();
+    assert_eq!(told.message_type, "testing.it-happened.v1");
+    let mut json: BTreeMap<String, Value> = serde_json::from_str(&told.json).unwrap();
+    assert_eq!(json.remove("data"), Some(serde_json::json!({ "version": 2 })));
+    assert_eq!(json.remove("datacontenttype"), Some("application/json".into()));
+    let attributes = headers.iter().filter_map(|(name, value)| {
+        Some((name.strip_prefix("ce-")?.to_owned(), Value::from(value.as_str())))
+    });
+    assert_eq!(json, attributes.collect());
 }
 
 #[tokio::test]
