@@ -16,6 +16,7 @@ mod message_limit;
 pub mod audit;
 pub mod bus;
 pub mod command;
+pub mod jobs;
 pub mod policies;
 pub mod ports;
 
