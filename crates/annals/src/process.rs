@@ -127,7 +127,6 @@ impl Process {
         }
         let reached = engine.reached();
         spawn(tasks, engine.run(stop.clone()));
-        spawn(tasks, projections::digests::watch(source, projections::ALL, stop.clone()));
         reached
     }
 
