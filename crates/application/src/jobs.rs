@@ -103,12 +103,7 @@ impl Job {
     /// `name` does `work` when `schedule` says so, of missed slots the latest; five attempts within
     /// some minutes, of an hour each; the ledger keeps runs for 30 days.
     #[must_use]
-    pub fn new<W, F>(
-        name: &'static str,
-        summary: &'static str,
-        schedule: Schedule,
-        work: W,
-    ) -> Self
+    pub fn new<W, F>(name: &'static str, summary: &'static str, schedule: Schedule, work: W) -> Self
     where
         W: Fn(Run) -> F + Send + Sync + 'static,
         F: Future<Output = Result<String, JobError>> + Send + 'static,

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use sqlx::PgPool;
 
-use crate::{EventStore, Position};
 use crate::answer::within;
+use crate::{EventStore, Position};
 
 /// Makes partitions ahead of the log, in the background. Clones share what they know.
 ///

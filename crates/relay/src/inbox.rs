@@ -26,7 +26,9 @@ pub async fn prepare(pool: &PgPool, days: &[NaiveDate]) -> Result<(), sqlx::Erro
 /// # Errors
 /// The database cannot be reached.
 pub async fn retire(pool: &PgPool, keep_days: NonZeroU16) -> Result<i32, sqlx::Error> {
-    let retired =
-        sqlx::query_scalar!(r#"SELECT relay.retire_inbox($1) AS "days!""#, i32::from(keep_days.get()));
+    let retired = sqlx::query_scalar!(
+        r#"SELECT relay.retire_inbox($1) AS "days!""#,
+        i32::from(keep_days.get())
+    );
     within(retired.fetch_one(pool)).await
 }

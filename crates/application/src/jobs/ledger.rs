@@ -51,8 +51,8 @@ pub(super) struct Plan {
 /// What becomes of a run.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// It did this; whether that settles those that were parked before.
-    Done { what: String, settles: bool },
+    /// It did this.
+    Done { what: String },
     /// It is tried again.
     Again { pause: Duration, error: String },
     /// It is not tried again until somebody says so.
@@ -123,9 +123,7 @@ impl Ledger {
                 epoch: row.epoch,
                 attempt: row.attempts,
             })),
-            Err(sqlx::Error::Database(error))
-                if error.constraint() == Some("runs_running_key") =>
-            {
+            Err(sqlx::Error::Database(error)) if error.constraint() == Some("runs_running_key") => {
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -168,12 +166,20 @@ impl Ledger {
     }
 
     /// Records what becomes of it; `false` if somebody else holds it now, and nothing is recorded.
-    pub(super) async fn end(&self, held: &Held, ending: &Ending) -> Result<bool, sqlx::Error> {
-        let (state, pause, outcome, settles) = match ending {
-            Ending::Done { what, settles } => ("done", None, Some(what), *settles),
-            Ending::Again { pause, error } => ("due", Some(*pause), Some(error), false),
-            Ending::Parked { error } => ("parked", None, Some(error), false),
-            Ending::GivenBack => ("due", Some(Duration::ZERO), None, false),
+    ///
+    /// With `is_latest` only the latest slot counts: one that is due already is tried instead of this
+    /// one, and one that is done settles those that were parked before.
+    pub(super) async fn end(
+        &self,
+        held: &Held,
+        ending: &Ending,
+        is_latest: bool,
+    ) -> Result<bool, sqlx::Error> {
+        let (state, pause, outcome) = match ending {
+            Ending::Done { what } => ("done", None, Some(what)),
+            Ending::Again { pause, error } => ("due", Some(*pause), Some(error)),
+            Ending::Parked { error } => ("parked", None, Some(error)),
+            Ending::GivenBack => ("due", Some(Duration::ZERO), None),
         };
         let ended = sqlx::query_file_scalar!(
             "src/jobs/end.sql",
@@ -183,7 +189,7 @@ impl Ledger {
             state,
             pause.map(|pause| pause.as_secs_f64()),
             outcome,
-            settles,
+            is_latest,
             i32::from(matches!(ending, Ending::GivenBack)),
         );
         Ok(within(ended.fetch_optional(&self.pool)).await?.is_some())

@@ -86,7 +86,8 @@ pub async fn overview(
         // What nobody has entered is due as well.
         let unplanned = planned.and_then(|upto| job.schedule.next(upto));
         let oldest = oldest.into_iter().chain(unplanned).min();
-        let behind = oldest.map_or(TimeDelta::zero(), |oldest| (now - oldest).max(TimeDelta::zero()));
+        let behind =
+            oldest.map_or(TimeDelta::zero(), |oldest| (now - oldest).max(TimeDelta::zero()));
         overviews.push(Overview {
             job: job.name,
             summary: job.summary,

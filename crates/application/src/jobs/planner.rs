@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::Job;
-use super::ledger::{Ledger, Plan};
 use super::Missed;
+use super::ledger::{Ledger, Plan};
 use super::schedule::LastSlots;
 
 /// How many slots that are not run are entered one by one.

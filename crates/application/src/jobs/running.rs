@@ -77,7 +77,7 @@ pub(super) async fn run(
     let attempt = u16::try_from(held.attempt).unwrap_or(u16::MAX);
     if attempt > job.attempts {
         let error = format!("its process ended in the middle of it, {} times", job.attempts);
-        return end(ledger, &held, Ending::Parked { error }).await;
+        return end(ledger, job, &held, Ending::Parked { error }).await;
     }
     let token = stop.child_token();
     let work = (job.work)(Run { held: held.clone(), stop: token.clone() });
@@ -101,9 +101,7 @@ pub(super) async fn run(
         Err(panic) => Err(format!("panicked: {}", said(&*panic))),
     });
     let ending = match (done, interrupted) {
-        (Some(Ok(what)), _) => {
-            Ending::Done { what: short(&what), settles: job.missed == Missed::Latest }
-        }
+        (Some(Ok(what)), _) => Ending::Done { what: short(&what) },
         // It would be refused.
         (_, Some(Interrupted::Lost)) => {
             tracing::warn!(job.name = held.job, job.slot = %held.slot, "the lease of a run is lost, others have it");
@@ -113,11 +111,13 @@ pub(super) async fn run(
         (_, Some(Interrupted::TooLong)) => {
             failed(job, attempt, &format!("took longer than {} s", job.limit.as_secs_f64()))
         }
+        // It may have heard of it first.
+        (Some(Err(_)), None) if stop.is_cancelled() => Ending::GivenBack,
         (Some(Err(error)), None) => failed(job, attempt, &error),
         // Work that was not interrupted has ended.
         (None, None) => failed(job, attempt, "was cut off"),
     };
-    end(ledger, &held, ending).await
+    end(ledger, job, &held, ending).await
 }
 
 fn failed(job: &Job, attempt: u16, error: &str) -> Ending {
@@ -147,10 +147,11 @@ async fn lose(ledger: &Ledger, held: &Held) {
 }
 
 /// Records what becomes of `held`, as long as its lease lasts.
-async fn end(ledger: &Ledger, held: &Held, ending: Ending) -> Outcome {
+async fn end(ledger: &Ledger, job: &Job, held: &Held, ending: Ending) -> Outcome {
     let until = Instant::now() + LEASE;
+    let is_latest = job.missed == Missed::Latest;
     loop {
-        match ledger.end(held, &ending).await {
+        match ledger.end(held, &ending, is_latest).await {
             Ok(true) => return told(held, &ending),
             Ok(false) => {
                 tracing::warn!(job.name = held.job, job.slot = %held.slot, "the end of a run is refused, others have it");
@@ -171,7 +172,7 @@ async fn end(ledger: &Ledger, held: &Held, ending: Ending) -> Outcome {
 fn told(held: &Held, ending: &Ending) -> Outcome {
     let (name, slot) = (held.job.as_str(), held.slot);
     match ending {
-        Ending::Done { what, .. } => {
+        Ending::Done { what } => {
             tracing::debug!(job.name = name, job.slot = %slot, what, "a job is done");
             Outcome::Done
         }

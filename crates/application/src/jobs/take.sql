@@ -15,12 +15,12 @@ FROM (
       AND r.state IN ('due', 'running')
       AND (
           r.state = 'running' AND r.lease_until <= clock_timestamp()
-          -- In the order of the slots, but for what somebody has asked for.
+          -- In the order of the slots; what somebody has asked for stands beside it.
           OR r.state = 'due' AND r.next_try_at <= clock_timestamp() AND NOT EXISTS (
               SELECT
               FROM jobs.runs AS other
               WHERE other.job = r.job
-                AND (other.state = 'running' OR other.state = 'due' AND other.slot < r.slot AND NOT r.manual)
+                AND (other.state = 'running' OR other.state = 'due' AND other.slot < r.slot AND NOT other.manual AND NOT r.manual)
           )
       )
     ORDER BY r.slot

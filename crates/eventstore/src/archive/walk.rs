@@ -230,10 +230,7 @@ impl Walk {
         let is_elsewhere =
             if end.complete { end.position != self.position } else { end.position < self.position };
         let is_partial = end.complete && !self.header.is_archive();
-        if is_elsewhere
-            || is_partial
-            || *end != self.tally.end(end.position, end.complete)
-        {
+        if is_elsewhere || is_partial || *end != self.tally.end(end.position, end.complete) {
             return Err(Reason::Changed);
         }
         self.end = Some(end.clone());

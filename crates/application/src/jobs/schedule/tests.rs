@@ -66,11 +66,10 @@ fn days_that_are_rare_or_missing() {
     assert_eq!(leap.next(at("2096-03-01T00:00:00Z")), Some(at("2104-02-29T00:00:00Z")));
     // An island that went to the other side of the date line had no such day.
     let (after, upto) = ("2011-12-29T12:00:00Z", "2011-12-31T12:00:00Z");
-    assert_eq!(slots("0 9 * * *", Tz::Pacific__Apia, after, upto), [
-        "29 09:00 -1000",
-        "31 00:00 +1400",
-        "31 09:00 +1400"
-    ]);
+    assert_eq!(
+        slots("0 9 * * *", Tz::Pacific__Apia, after, upto),
+        ["29 09:00 -1000", "31 00:00 +1400", "31 09:00 +1400"]
+    );
 }
 
 #[test]
