@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-pub use sections::{Database, Http, Keys, Log, LogFormat, Nats};
+pub use sections::{Database, Http, Jobs, Keys, Log, LogFormat, Nats};
 pub use sources::{annals_directory, load};
 
 /// Everything that can be set.
@@ -31,6 +31,8 @@ pub struct Config {
     pub nats: Nats,
     /// Keys for personal data.
     pub keys: Keys,
+    /// What looks after the tables by itself.
+    pub jobs: Jobs,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -45,7 +47,7 @@ pub enum Role {
     Relay,
     /// Keeps the read models
     Projector,
-    /// Reacts to messages
+    /// Reacts to messages, and runs jobs
     Worker,
 }
 
@@ -78,6 +80,7 @@ impl Config {
         }
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;
+        self.jobs.zone()?;
         self.log.filter().context("`log.filter` cannot be used")?;
         Ok(())
     }

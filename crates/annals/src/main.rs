@@ -11,6 +11,7 @@ mod config;
 mod consumers;
 mod contract;
 mod database;
+mod jobs;
 mod logging;
 mod ops;
 mod process;

@@ -1,5 +1,7 @@
 //! What operators do to runs, recorded with their names.
 
+use std::time::Duration;
+
 use chrono::{DateTime, SubsecRound as _, Utc};
 use eventstore::answer::{self, within};
 use sqlx::{PgConnection, PgPool};
@@ -134,20 +136,23 @@ pub async fn parked(pool: &PgPool, job: &Job) -> Result<Vec<DateTime<Utc>>, sqlx
     within(parked.fetch_all(pool)).await
 }
 
-/// Removes what came of runs of `jobs` longer ago than each keeps it; the last one of each stays.
+/// Removes what came of runs longer ago than is kept: of each job for a time of its own, of those that
+/// are not named for a month. The last one that was done stays.
 ///
 /// # Errors
 /// The database cannot be reached.
-pub async fn prune(pool: &PgPool, jobs: &[Job]) -> Result<u64, sqlx::Error> {
-    let names: Vec<_> = jobs.iter().map(|job| job.name.to_owned()).collect();
-    let keep_s: Vec<_> = jobs.iter().map(|job| job.keep.as_secs_f64()).collect();
+pub async fn prune(pool: &PgPool, keep: &[(&str, Duration)]) -> Result<u64, sqlx::Error> {
+    let (names, keep_s): (Vec<_>, Vec<_>) =
+        keep.iter().map(|(job, keep)| ((*job).to_owned(), keep.as_secs_f64())).unzip();
     let pruned = sqlx::query!(
         r#"
         DELETE FROM jobs.runs AS r
-        USING unnest($1::text[], $2::float8[]) AS kept (job, keep_s)
-        WHERE r.job = kept.job
-          AND r.state IN ('done', 'skipped')
-          AND r.finished_at < clock_timestamp() - make_interval(secs => kept.keep_s)
+        WHERE r.state IN ('done', 'skipped')
+          AND r.finished_at < clock_timestamp() - coalesce((
+              SELECT make_interval(secs => kept.keep_s)
+              FROM unnest($1::text[], $2::float8[]) AS kept (job, keep_s)
+              WHERE kept.job = r.job
+          ), interval '30 days')
           AND r.slot < (SELECT max(last.slot) FROM jobs.runs AS last WHERE last.job = r.job AND last.state = 'done')
         "#,
         &names,

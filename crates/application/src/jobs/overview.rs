@@ -16,8 +16,10 @@ pub struct Overview {
     pub job: &'static str,
     /// What it is for.
     pub summary: &'static str,
-    /// When it is due.
+    /// When it is due: the expression and the place.
     pub schedule: String,
+    /// The same in words.
+    pub words: String,
     /// What becomes of missed slots.
     pub missed: String,
     /// When it is due next.
@@ -26,7 +28,7 @@ pub struct Overview {
     pub behind_seconds: f64,
     /// How many runs wait for somebody.
     pub parked: i64,
-    /// The run that was begun or skipped last.
+    /// The run that is in its ledger last.
     pub last: Option<RunRecord>,
 }
 
@@ -92,6 +94,7 @@ pub async fn overview(
             job: job.name,
             summary: job.summary,
             schedule: job.schedule.to_string(),
+            words: job.schedule.words(),
             missed: job.missed.to_string(),
             next: job.schedule.next(now),
             behind_seconds: behind.as_seconds_f64(),

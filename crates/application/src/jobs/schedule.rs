@@ -145,6 +145,15 @@ impl Schedule {
         }
     }
 
+    /// For people, for example `at 03:30 (Europe/Berlin)`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let described = self.cron.describe();
+        let rest = described.trim_end_matches('.').trim_start_matches("At ");
+        let at = if rest.starts_with("every") { "" } else { "at " };
+        format!("{at}{rest} ({})", self.zone)
+    }
+
     /// The local times of the expression from the second of `from` on. The iterator of `croner` leaves
     /// out every other second.
     fn local_times(&self, from: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> {

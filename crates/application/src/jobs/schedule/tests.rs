@@ -91,6 +91,20 @@ fn the_last_of_many_are_found_without_looking_at_all() {
 }
 
 #[test]
+fn people_read_it_in_words() {
+    for (expression, words) in [
+        ("*/10 * * * * *", "every 10 seconds (Europe/Berlin)"),
+        ("7 * * * *", "at minute 7 past every hour (Europe/Berlin)"),
+        (
+            "30 3 * * MON-FRI",
+            "at 03:30, on Monday, Tuesday, Wednesday, Thursday, and Friday (Europe/Berlin)",
+        ),
+    ] {
+        assert_eq!(Schedule::new(expression, Tz::Europe__Berlin).unwrap().words(), words);
+    }
+}
+
+#[test]
 fn what_is_no_schedule_is_refused() {
     let refused = |expression| Schedule::new(expression, Tz::UTC).unwrap_err();
     assert!(matches!(refused("@daily"), InvalidSchedule::Fields(_)));
