@@ -12,6 +12,7 @@ mod dead_letters;
 mod dev;
 mod documents;
 mod flow;
+mod jobs;
 mod parked_keys;
 mod permissions;
 mod personal;
