@@ -79,39 +79,35 @@ DECLARE
     floor  bigint;
     last   bigint;
     upto   bigint;
-    idle   bigint;
+    old    uuid[];
 BEGIN
     IF keep < interval '1 day' THEN
         RAISE EXCEPTION 'commands are remembered for a day at least, not for %', keep
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    SELECT l.commands_floor INTO floor FROM eventstore.log AS l FOR UPDATE;
+    SELECT l.commands_floor INTO floor FROM eventstore.log AS l;
     last := eventstore.position_at(before);
     upto := greatest(floor, least(floor + positions, last));
-    -- An id that was given again when it was forgotten has a younger record.
-    DELETE FROM eventstore.commands AS c
-    USING (
-        SELECT DISTINCT e.command_id
-        FROM eventstore.events AS e
-        WHERE e.position > floor AND e.position <= upto
-    ) AS old
-    WHERE c.command_id = old.command_id AND c.recorded_at < before;
-    GET DIAGNOSTICS forgotten = ROW_COUNT;
+    SELECT array_agg(DISTINCT e.command_id) INTO old
+    FROM eventstore.events AS e
+    WHERE e.position > floor AND e.position <= upto;
     -- Those without events are few and have an index of their own.
-    DELETE FROM eventstore.commands AS c
-    WHERE c.command_id IN (
-        SELECT i.command_id
-        FROM eventstore.commands AS i
-        WHERE i.first_position > i.last_position AND i.last_position <= upto AND i.recorded_at < before
-        ORDER BY i.last_position
+    old := old || ARRAY(
+        SELECT c.command_id
+        FROM eventstore.commands AS c
+        WHERE c.first_position > c.last_position AND c.last_position <= upto AND c.recorded_at < before
+        ORDER BY c.last_position
         LIMIT positions
     );
-    GET DIAGNOSTICS idle = ROW_COUNT;
+    -- An append looks twice at what it finds here; and no more than this is done while it waits.
+    PERFORM pg_advisory_xact_lock(107126926175347);
+    -- An id that was given again when it was forgotten has a younger record.
+    DELETE FROM eventstore.commands AS c WHERE c.command_id = ANY (old) AND c.recorded_at < before;
+    GET DIAGNOSTICS forgotten = ROW_COUNT;
     IF upto > floor THEN
-        UPDATE eventstore.log SET commands_floor = upto;
+        UPDATE eventstore.log AS l SET commands_floor = greatest(l.commands_floor, upto);
     END IF;
-    forgotten := forgotten + idle;
-    are_more := upto < last OR idle >= positions;
+    are_more := upto < last OR forgotten >= positions;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION eventstore.forget_commands FROM PUBLIC;

@@ -17,8 +17,8 @@ use crate::projector;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Positions of the log whose commands are forgotten in one transaction.
-const POSITIONS: u16 = 2_000;
+/// Positions of the log whose commands are forgotten in one transaction, for whose end appends wait.
+const POSITIONS: u16 = 500;
 
 /// How many times longer that rests than it works: commands come first.
 const REST: u32 = 4;

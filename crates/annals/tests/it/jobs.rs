@@ -20,7 +20,7 @@ impl Site {
     }
 
     /// Waits until the last run of the job `name` is as `expected` says.
-    async fn last_run(&self, name: &str, expected: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn last_run(&self, name: &str, expected: impl Fn(&Value) -> bool) -> Value {
         eventually(LIMIT, "the last run", async || {
             let job = self.job(name);
             let run = job["runs"][0].clone();
