@@ -137,11 +137,10 @@ async fn lose(ledger: &Ledger, held: &Held) {
         let asked = Instant::now();
         match ledger.renew(held).await {
             Ok(true) => sure_until = asked + LEASE,
-            Ok(false) => return,
             Err(error) if Instant::now() < sure_until => {
                 tracing::debug!(%error, "could not renew the lease of a run");
             }
-            Err(_) => return,
+            Ok(false) | Err(_) => return,
         }
     }
 }

@@ -45,11 +45,6 @@ async fn over_a_change_of_the_clocks(from: &str, upto: &str, night: &[&str], hou
         let rows = world.ledger(job).await;
         assert!(rows.iter().all(|row| (row.attempts, row.epoch) == (1, 1)), "{rows:?}");
     }
-    let sharing: i64 = sqlx::query_scalar("SELECT count(DISTINCT process) FROM effects")
-        .fetch_one(&world.pool())
-        .await
-        .unwrap();
-    println!("{sharing} of three processes had a share");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

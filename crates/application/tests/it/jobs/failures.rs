@@ -19,16 +19,14 @@ fn fragile(broken: &Arc<AtomicBool>, tries: &Arc<AtomicU32>) -> Job {
             if !broken.load(Ordering::Relaxed) {
                 return Ok("whole again".to_owned());
             }
-            if number % 2 == 1 {
-                panic!("broken to pieces");
-            }
+            assert!(number % 2 == 0, "broken to pieces");
             Err(JobError::from("broken"))
         }
     });
     Job { attempts: 4, pause: Duration::from_millis(40), ..job }
 }
 
-fn last_is<'a>(state: &'a str) -> impl Fn(&[Row]) -> bool + 'a {
+fn last_is(state: &str) -> impl Fn(&[Row]) -> bool {
     move |rows| rows.last().is_some_and(|row| row.state == state)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use application::jobs::{Job, JobError, Missed, Outcome, Run, Schedule};
 use chrono_tz::Tz;
@@ -133,7 +133,6 @@ async fn who_stops_gives_back_at_once_what_it_runs() {
     world.set(at("2026-06-01T12:01:00Z"));
     world.eventually("polite", |rows| rows.len() == 1 && rows[0].state == "running").await;
     let second = world.start("second", jobs).await;
-    let begun = Instant::now();
     first.stop().await;
     assert!(told.load(Ordering::Relaxed));
     assert_eq!(world.ended(), [("first".to_owned(), "polite", Outcome::GivenBack)]);
@@ -143,7 +142,6 @@ async fn who_stops_gives_back_at_once_what_it_runs() {
         if rows[0].state == "done" { Ok(rows) } else { Err(rows) }
     })
     .await;
-    println!("given back, and run by another after {:?}", begun.elapsed());
     assert_eq!((rows[0].attempts, rows[0].epoch), (1, 2), "an attempt that was cut off counts not");
     second.stop().await;
 }

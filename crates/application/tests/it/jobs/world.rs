@@ -36,11 +36,14 @@ impl Clock for MovedClock {
     }
 }
 
+/// Which process ended an attempt of which job, and how.
+type Attempt = (String, &'static str, Outcome);
+
 pub(super) struct World {
     database: TestDatabase,
     clock: Arc<MovedClock>,
     tick: watch::Sender<()>,
-    ended: Arc<Mutex<Vec<(String, &'static str, Outcome)>>>,
+    ended: Arc<Mutex<Vec<Attempt>>>,
     schedules: Mutex<BTreeMap<&'static str, Schedule>>,
 }
 
@@ -189,7 +192,7 @@ impl World {
     }
 
     /// What runners told of ended attempts.
-    pub(super) fn ended(&self) -> Vec<(String, &'static str, Outcome)> {
+    pub(super) fn ended(&self) -> Vec<Attempt> {
         self.ended.lock().unwrap().clone()
     }
 
