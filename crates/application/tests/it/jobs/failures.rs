@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use application::jobs::{Job, JobError, Missed, Outcome, Run, RunnerStatus, Schedule};
 use chrono_tz::Tz;
+use testkit::eventually;
 
-use super::world::{Row, World, at};
+use super::world::{LIMIT, Row, World, at};
 
 /// A job that fails as long as it is `broken`.
 fn fragile(broken: &Arc<AtomicBool>, tries: &Arc<AtomicU32>) -> Job {
@@ -30,42 +31,38 @@ fn last_is(state: &str) -> impl Fn(&[Row]) -> bool {
     move |rows| rows.last().is_some_and(|row| row.state == state)
 }
 
+/// Pauses of minutes, which this does not wait for: it says that they are over.
 #[tokio::test]
 async fn what_fails_is_tried_again_with_pauses_that_double_and_then_parked() {
     let world = World::new("2026-06-01T12:00:30Z").await;
     let (broken, tries) = (Arc::new(AtomicBool::new(true)), Arc::default());
     let each = Missed::Each { most: 10 };
-    let jobs = |_, _| vec![Job { missed: each, ..fragile(&broken, &tries) }];
-    // Every attempt, as the ledger sees it.
-    sqlx::raw_sql(
-        "CREATE TABLE pauses (attempts integer, pause interval);
-         CREATE FUNCTION note_pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-             INSERT INTO pauses VALUES (NEW.attempts, NEW.next_try_at - clock_timestamp()); RETURN NEW;
-         END $$;
-         CREATE TRIGGER note_pause BEFORE UPDATE ON jobs.runs FOR EACH ROW
-             WHEN (OLD.state = 'running' AND NEW.state = 'due') EXECUTE FUNCTION note_pause()",
-    )
-    .execute(&world.pool())
-    .await
-    .unwrap();
+    let pause = Duration::from_mins(10);
+    let jobs = |_, _| vec![Job { missed: each, attempts: 6, pause, ..fragile(&broken, &tries) }];
     let process = world.start("first", jobs).await;
     world.settles().await;
     world.set(at("2026-06-01T12:01:00Z"));
-    let rows = world.eventually("fragile", last_is("parked")).await;
-    assert_eq!((rows[0].attempts, rows[0].epoch), (4, 4));
-    assert_eq!(rows[0].outcome.as_deref(), Some("panicked: broken to pieces"));
-    let pauses: Vec<(i32, i64)> = sqlx::query_as(
-        "SELECT attempts, round(extract(milliseconds FROM pause))::bigint FROM pauses ORDER BY attempts",
-    )
-    .fetch_all(&world.pool())
-    .await
-    .unwrap();
-    for ((attempts, pause_ms), wanted_ms) in pauses.iter().zip([40, 80, 160]) {
-        assert!((wanted_ms - 5..=wanted_ms).contains(pause_ms), "{attempts}: {pause_ms} ms");
+    for (attempt, minutes) in (1..).zip([10.0, 20.0, 40.0, 60.0, 60.0]) {
+        let failed = |rows: &[Row]| {
+            rows.first().is_some_and(|row| row.state == "due" && row.attempts == attempt)
+        };
+        world.eventually("fragile", failed).await;
+        let left = "SELECT extract(epoch FROM next_try_at - clock_timestamp())::float8 / 60 FROM jobs.runs";
+        let left: f64 = sqlx::query_scalar(left).fetch_one(&world.pool()).await.unwrap();
+        assert!((minutes - 2.0..=minutes).contains(&left), "{attempt}: {left} minutes");
+        let over = "UPDATE jobs.runs SET next_try_at = clock_timestamp()";
+        sqlx::query(over).execute(&world.pool()).await.unwrap();
     }
-    assert_eq!(pauses.len(), 3);
-    let outcomes: Vec<_> = world.ended().into_iter().map(|(_, _, outcome)| outcome).collect();
-    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Failed, Outcome::Parked]);
+    let rows = world.eventually("fragile", last_is("parked")).await;
+    assert_eq!((rows[0].attempts, rows[0].epoch), (6, 6));
+    assert_eq!(rows[0].outcome.as_deref(), Some("panicked: broken to pieces"));
+    let outcomes = eventually(LIMIT, "the last attempt to be told", async || {
+        let outcomes: Vec<_> = world.ended().into_iter().map(|(_, _, outcome)| outcome).collect();
+        if outcomes.len() == 6 { Ok(outcomes) } else { Err(outcomes) }
+    })
+    .await;
+    assert_eq!(outcomes[..5], [Outcome::Failed; 5]);
+    assert_eq!(outcomes[5..], [Outcome::Parked]);
 
     // Later slots do not wait for somebody, and where each counts, what is parked stays.
     broken.store(false, Ordering::Relaxed);
