@@ -16,7 +16,7 @@ GRANT USAGE ON SCHEMA eventstore TO :"role";
 -- The log is read; it is written by functions that run as their owner.
 GRANT SELECT ON ALL TABLES IN SCHEMA eventstore TO :"role";
 GRANT EXECUTE ON FUNCTION eventstore.append, eventstore.add_partitions, eventstore.retire_outbox, eventstore.first_match,
-    eventstore.position_at, eventstore.event_id TO :"role";
+    eventstore.position_at, eventstore.event_id, eventstore.forget_commands TO :"role";
 
 -- What followers and aggregates keep for themselves.
 GRANT INSERT, UPDATE, DELETE ON eventstore.cursors, eventstore.snapshots TO :"role";
@@ -27,11 +27,12 @@ GRANT INSERT ON eventstore.subject_keys TO :"role";
 -- Read models are disposable, and belong to whoever makes them.
 SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), :'role') \gexec
 
--- Where the inbox, the read models and the migrator of Annals are; the event store can be used without
+-- Where the inbox, the read models, the jobs and the migrator of Annals are; the event store can be used without
 -- them.
 SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
        to_regclass('projections.slots') IS NOT NULL AS has_read_models,
        to_regclass('http.cursor_key') IS NOT NULL AS has_http,
+       to_regclass('jobs.runs') IS NOT NULL AS has_jobs,
        to_regclass('public._sqlx_migrations') IS NOT NULL AS has_migrator \gset
 \if :has_inbox
     GRANT USAGE ON SCHEMA relay TO :"role";
@@ -54,6 +55,13 @@ SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
 \if :has_http
     GRANT USAGE ON SCHEMA http TO :"role";
     GRANT SELECT ON http.cursor_key TO :"role";
+\endif
+\if :has_jobs
+    GRANT USAGE ON SCHEMA jobs TO :"role";
+    GRANT SELECT ON ALL TABLES IN SCHEMA jobs TO :"role";
+    GRANT INSERT, UPDATE, DELETE ON jobs.plans, jobs.runs TO :"role";
+    -- What people did is added to and stays.
+    GRANT INSERT ON jobs.interventions TO :"role";
 \endif
 \if :has_migrator
     GRANT SELECT ON public._sqlx_migrations TO :"role";

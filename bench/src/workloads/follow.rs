@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::feed::Feed;
-use api::{ApiState, HttpMetrics, Limits, Queries};
+use api::{ApiState, Cursors, Grants, HttpMetrics, Limits, Origins, Queries};
 use application::ports::IdSource;
 use application::{CommandBus, Origin};
 use chrono::{DateTime, Utc};
@@ -189,8 +189,16 @@ pub(super) async fn serve(
     let queries = Queries { source: source(store), freshness, wait: Duration::from_secs(2) };
     let bus = CommandBus::new(store.clone(), Arc::new(Now), Arc::new(Ids));
     let metrics = HttpMetrics::register(&Registry::new())?;
-    let limits = Limits { body_bytes: 65_536, deadline: Duration::from_secs(10) };
-    let router = api::router(ApiState { bus, queries, feed, ids: Arc::new(Ids) }, &metrics, limits);
+    let limits = Limits {
+        body_bytes: 65_536,
+        deadline: Duration::from_secs(10),
+        rate: None,
+        origins: Origins::default(),
+        anonymous: Grants::all(),
+    };
+    let cursors = Cursors::load(store.pool()).await?;
+    let router =
+        api::router(ApiState { bus, queries, cursors, feed, ids: Arc::new(Ids) }, &metrics, limits);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let serving = tokio::spawn(async move {

@@ -183,7 +183,7 @@ pub(crate) async fn consume(url: &str, nats: &str, kind: &str) -> anyhow::Result
     let pool = server::pool(url).await?;
     let marks = match kind {
         "progress" => Marks::Progress,
-        _ => Marks::Inbox { keep_days: 7 },
+        _ => Marks::Inbox,
     };
     let config = ConsumerConfig {
         marks,

@@ -79,6 +79,9 @@ pub enum Command {
     /// Messages that failed, and those of the same key that wait behind them
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// What is due at times, and what came of it
+    #[command(subcommand)]
+    Jobs(Jobs),
     /// What the broker holds, and whether it is right
     #[command(subcommand)]
     Relay(Relay),
@@ -334,6 +337,64 @@ pub struct By {
     /// Who does it, for the record
     #[arg(long, value_name = "NAME", default_value = "operator")]
     pub by: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Jobs {
+    /// Lists them: when each is due, how its last run went, what is parked
+    List {
+        /// Print JSON, a job a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one: its rules and its last runs
+    Show {
+        /// Its name, for example `partitions-ahead`
+        name: String,
+        /// How many runs
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..))]
+        runs: i64,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Asks for a run now, beside the schedule
+    ///
+    /// A running worker does it; `show` says what came of it.
+    Run {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Gives a parked run, or one that waits for its next attempt, all its attempts again, now
+    #[command(group(clap::ArgGroup::new("which").required(true).args(["slot", "all"])))]
+    #[command(override_usage = "annals jobs retry [OPTIONS] <NAME> <SLOT|--all>")]
+    Retry {
+        /// Its name
+        name: String,
+        /// The slot of the run, as `show` lists it
+        #[arg(value_parser = time)]
+        slot: Option<DateTime<Utc>>,
+        /// Every parked run
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Gives a run that is parked or due up for ever
+    Skip {
+        /// Its name
+        name: String,
+        /// The slot of the run, as `show` lists it
+        #[arg(value_parser = time)]
+        slot: DateTime<Utc>,
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
 }
 
 #[derive(Debug, Subcommand)]

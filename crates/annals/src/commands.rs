@@ -7,6 +7,7 @@ mod dev;
 mod erase;
 mod events;
 mod healthcheck;
+mod jobs;
 mod keys;
 mod projections;
 mod relay;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 erase::erase(&config, &subject, yes, command_id).await
             }
             Command::Keys(command) => keys::run(&config, &command).await,
+            Command::Jobs(command) => jobs::run(&config, command).await,
             Command::DeadLetters(command) => dead_letters::run(&config, command).await,
             Command::Config(command) => config::run(&config, &command),
             Command::Contract(command) => contract::run(&command),

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-pub use sections::{Database, Feed, Http, Keys, Log, LogFormat, Nats};
+pub use sections::{Database, Feed, Http, Jobs, Keys, Log, LogFormat, Nats};
 pub use sources::{annals_directory, load};
 pub use telemetry::{Collector, Telemetry};
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub nats: Nats,
     /// Keys for personal data.
     pub keys: Keys,
+    /// What looks after the tables by itself.
+    pub jobs: Jobs,
     /// What is logged, and how.
     pub log: Log,
     /// Where traces go.
@@ -52,7 +54,7 @@ pub enum Role {
     Relay,
     /// Keeps the read models
     Projector,
-    /// Reacts to messages
+    /// Reacts to messages, and runs jobs
     Worker,
 }
 
@@ -90,6 +92,7 @@ impl Config {
         self.http.limits()?;
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;
+        self.jobs.zone()?;
         self.log.filter().context("`log.filter` cannot be used")?;
         self.telemetry.validate()?;
         Ok(())

@@ -1,5 +1,6 @@
 //! How the parts of this process are doing, for `/readyz` and `/metrics`.
 
+mod jobs;
 mod projections;
 mod proof;
 mod read_models;
@@ -12,8 +13,10 @@ use ::projections::{Projection, Status};
 use adapters::SystemClock;
 use api::ops::{Check, Ops, Probe};
 use api::serve::Drain;
+use application::jobs::{Job, RunnerStatus};
 use application::ports::Clock as _;
 use eventstore::{Cursor, EventStore};
+pub use jobs::JobMetrics;
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry};
 use proof::ProofMetrics;
 use relay::verify::watch::Proof;
@@ -31,11 +34,21 @@ pub struct Parts {
     all_vital: bool,
     proof: Option<watch::Receiver<Proof>>,
     workers: Workers,
+    jobs: Vec<Job>,
+    job_metrics: JobMetrics,
 }
 
 impl Parts {
-    /// A process that uses `store` and may serve the API; more parts are added.
-    pub fn new(store: EventStore, serves_api: bool) -> Self {
+    /// A process that uses `store` and may serve the API, where there are `jobs`, whoever runs them;
+    /// more parts are added.
+    ///
+    /// # Errors
+    /// A metric cannot be made.
+    pub fn new(
+        store: EventStore,
+        serves_api: bool,
+        jobs: Vec<Job>,
+    ) -> Result<Self, prometheus::Error> {
         let pool = store.pool().clone();
         let probe: Probe = Arc::new(move || {
             let pool = pool.clone();
@@ -49,7 +62,19 @@ impl Parts {
             })
         });
         let checks = vec![Check { name: "postgresql".to_owned(), vital: true, probe }];
-        Self { store, checks, all_vital: !serves_api, proof: None, workers: Workers::default() }
+        let job_metrics = JobMetrics::new(&jobs)?;
+        let workers = Workers::default();
+        let all_vital = !serves_api;
+        Ok(Self { store, checks, all_vital, proof: None, workers, jobs, job_metrics })
+    }
+
+    /// Adds what runs jobs in this process; answers with what is told of them.
+    pub fn jobs(&mut self, status: watch::Receiver<RunnerStatus>) -> JobMetrics {
+        self.add("jobs".to_owned(), status, |status| match status {
+            RunnerStatus::Working => Ok(()),
+            RunnerStatus::Failing { error } => Err(error.clone()),
+        });
+        self.job_metrics.clone()
     }
 
     /// Adds a read model that this process answers queries from, whoever keeps it.
@@ -124,17 +149,22 @@ impl Parts {
         let gauges = Gauges::register(&registry)?;
         let work = WorkMetrics::register(&registry, self.workers)?;
         let proof = self.proof.map(|proof| ProofMetrics::register(&registry, proof)).transpose()?;
-        let store = self.store;
+        self.job_metrics.register(&registry)?;
+        let (store, jobs, job_metrics) = (self.store, self.jobs, self.job_metrics);
         let refresh: api::ops::Refresh = Arc::new(move || {
             let (store, gauges, namespace) = (store.clone(), gauges.clone(), namespace.clone());
             let proof = proof.clone();
             work.refresh(store.pool());
+            let (jobs, job_metrics) = (jobs.clone(), job_metrics.clone());
             Box::pin(async move {
                 if let Some(proof) = proof {
                     proof.refresh();
                 }
                 if let Err(error) = gauges.refresh(&store, &namespace).await {
                     tracing::warn!(%error, "positions could not be read for the metrics");
+                }
+                if let Err(error) = job_metrics.refresh(store.pool(), &jobs).await {
+                    tracing::warn!(%error, "jobs could not be read for the metrics");
                 }
             })
         });

@@ -10,6 +10,7 @@ use api::feed::{Feed, FeedMetrics};
 use api::serve::{Drain, Server, Tls};
 use api::{ApiState, Cursors, HttpMetrics, Queries};
 use application::CommandBus;
+use application::jobs::{Job, Runner, Ticks};
 use application::ports::IdSource as _;
 use axum::Router;
 use eventstore::personal::key_encryption_keys_in_use;
@@ -28,6 +29,7 @@ use crate::config::{Config, Role};
 use crate::consumers::{self, PolicyHandler};
 use crate::contract::{self, Contract};
 use crate::file_descriptors;
+use crate::jobs;
 use crate::ops::Parts;
 use crate::telemetry::Telemetry;
 
@@ -95,7 +97,8 @@ impl Process {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let roles = self.config.roles.clone();
         let serves_api = roles.contains(&Role::Api);
-        let mut parts = Parts::new(self.store.clone(), serves_api);
+        let jobs = jobs::all(&self.store, &self.config.jobs)?;
+        let mut parts = Parts::new(self.store.clone(), serves_api, jobs.clone())?;
         if serves_api {
             for projection in projections::ALL {
                 parts.read_model(projection);
@@ -113,6 +116,7 @@ impl Process {
         }
         if roles.contains(&Role::Worker) {
             self.start_worker(&mut tasks, &mut parts, &stop)?;
+            self.start_jobs(&mut tasks, &mut parts, jobs, &stop).await?;
         }
         let pool = self.store.pool().clone();
         let drain = Drain::default();
@@ -168,13 +172,12 @@ impl Process {
         let worker = crate::projector::worker();
         let source = crate::projector::source(self.store.clone());
         let changed = projections::engine::changes(self.store.pool().clone());
-        let engine = Engine::new(source.clone(), projections::ALL, worker, wakeup.clone(), changed);
+        let engine = Engine::new(source, projections::ALL, worker, wakeup.clone(), changed);
         for (name, status) in engine.statuses() {
             parts.projection(name, status);
         }
         let reached = engine.reached();
         spawn(tasks, engine.run(stop.clone()));
-        spawn(tasks, projections::digests::watch(source, projections::ALL, stop.clone()));
         reached
     }
 
@@ -209,6 +212,25 @@ impl Process {
             parts.consumer(policy.name, consumer.state());
             spawn(tasks, consumer.run(stop.clone()));
         }
+        Ok(())
+    }
+
+    async fn start_jobs(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        parts: &mut Parts,
+        jobs: Vec<Job>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let ticks = Ticks::start().await.context("cannot start ticking")?;
+        let (pool, owner) = (self.store.pool().clone(), crate::projector::worker().name);
+        let runner = Runner::new(pool, owner, Arc::new(SystemClock), jobs, ticks.subscribe());
+        let metrics = parts.jobs(runner.status());
+        let running = runner.observed(move |ended| metrics.ended(ended)).run(stop.clone());
+        spawn(tasks, async move {
+            running.await;
+            ticks.stop().await;
+        });
         Ok(())
     }
 

@@ -18,6 +18,7 @@ mod span;
 pub mod audit;
 pub mod bus;
 pub mod command;
+pub mod jobs;
 pub mod policies;
 pub mod ports;
 

@@ -36,7 +36,7 @@ pub use read::{
     Direction, Filter, Moment, Outbound, OutboundMessage, OutboundPage, OutboxMessage, OutboxPlace,
     Page, PageLimit, RecordedEvent, StreamSlice,
 };
-pub use retention::Retirement;
+pub use retention::{Forgotten, Retirement};
 pub use store::EventStore;
 pub use subscription::{Rewound, Subscription};
 pub use wakeup::Wakeup;

@@ -1,12 +1,15 @@
 //! Keeps the log supplied with partitions.
+//!
+//! Whoever appends makes sure of them when the log comes into another one, which is all that is
+//! needed as long as that succeeds; [`EventStore::add_partitions`] is for those who look now and then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use sqlx::PgPool;
 
-use crate::Position;
 use crate::answer::within;
+use crate::{EventStore, Position};
 
 /// Makes partitions ahead of the log, in the background. Clones share what they know.
 ///
@@ -51,5 +54,17 @@ impl Partitions {
             }
             shared.is_making.store(false, Ordering::Relaxed);
         });
+    }
+}
+
+impl EventStore {
+    /// Makes partitions of the log and the outbox until some of each are empty. Safe to repeat, and at
+    /// the same time.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or refuses.
+    pub async fn add_partitions(&self) -> Result<(), sqlx::Error> {
+        let making = sqlx::query!("SELECT eventstore.add_partitions()").execute(self.pool());
+        within(making).await.map(drop)
     }
 }

@@ -1,10 +1,17 @@
-//! What is not kept: rows of the outbox that are published.
+//! What is not kept: rows of the outbox that are published, and records of old commands.
 //!
 //! The outbox is partitioned by position, and whole partitions are dropped, never rows: a row that
 //! is deleted stays in the way of those who look for the next one, for as long as anybody holds an
 //! old snapshot. What was dropped can still be told: it is made from the log
 //! ([`EventStore::read_outbound`]).
+//!
+//! The record of a command is what makes the same id again have no second effect (law 3), so it is
+//! kept for a stated time. Which records are older, the log itself says: events are found by time,
+//! and name their commands. So an append pays for no index by time.
 
+use std::time::Duration;
+
+use sqlx::PgConnection;
 use sqlx::postgres::PgDatabaseError;
 
 use crate::answer::within;
@@ -19,6 +26,15 @@ pub enum Retirement {
     Nothing,
     /// Somebody looks at the outbox and keeps it locked: try again later.
     Busy,
+}
+
+/// What became of an attempt to forget commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many records went.
+    pub records: u64,
+    /// Whether there are more to forget.
+    pub are_more: bool,
 }
 
 /// `lock_not_available`: the lock was not to be had in time.
@@ -56,5 +72,29 @@ impl EventStore {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Forgets, in the caller's transaction, records of commands that took effect longer ago than
+    /// `keep`, which is a day at least, by the clock of the database: at most those of the next
+    /// `positions` of the log. Such a command given again takes effect again.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or `keep` is less than a day.
+    pub async fn forget_commands_in(
+        connection: &mut PgConnection,
+        keep: Duration,
+        positions: u16,
+    ) -> Result<Forgotten, sqlx::Error> {
+        let forgotten = sqlx::query!(
+            r#"
+            SELECT forgotten AS "forgotten!", are_more AS "are_more!"
+            FROM eventstore.forget_commands(make_interval(secs => $1), $2)
+            "#,
+            keep.as_secs_f64(),
+            i32::from(positions),
+        );
+        let forgotten = within(forgotten.fetch_one(connection)).await?;
+        let records = u64::try_from(forgotten.forgotten).unwrap_or_default();
+        Ok(Forgotten { records, are_more: forgotten.are_more })
     }
 }

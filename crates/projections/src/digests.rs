@@ -1,4 +1,4 @@
-//! Counts what the log says beside what read models have taken up, all the time.
+//! Counts what the log says beside what read models have taken up, some times a minute.
 //!
 //! Each slot keeps the number of events it has taken up and a digest of their positions, changed in
 //! the transaction that takes effect of them. Here the same is counted from the log alone, some time
@@ -6,18 +6,13 @@
 //! difference, which stays until the read model is made anew.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use eventstore::Position;
 use eventstore::answer::within;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::slots::{Taken, slot_of};
 use crate::{Projection, Source};
-
-/// How often is looked for more to count.
-const EVERY: Duration = Duration::from_secs(5);
 
 /// Events that are read at once.
 const PAGE: u16 = 2_000;
@@ -45,26 +40,9 @@ struct Counts {
     counted: BTreeMap<i16, Count>,
 }
 
-/// Counts for ever, for all read models, until `stop`. Processes that do so at the same time do the
-/// same.
-pub async fn watch(
-    source: Source,
-    projections: &'static [&'static Projection],
-    stop: CancellationToken,
-) {
-    let counting = async {
-        loop {
-            tokio::time::sleep(EVERY).await;
-            if let Err(error) = count_all(&source, projections).await {
-                tracing::debug!(%error, "could not count what the log says");
-            }
-        }
-    };
-    let _: Option<std::convert::Infallible> = stop.run_until_cancelled(Box::pin(counting)).await;
-}
-
 /// Counts what has come since the last time, once for each of `projections`; answers with the
-/// differences found.
+/// differences found. Processes that do so at the same time do the same, and dropping the future is
+/// safe: what was not written is counted again.
 ///
 /// # Errors
 /// The database cannot be reached.

@@ -21,7 +21,6 @@ mod lane;
 mod marks;
 mod ownership;
 mod redrive;
-mod retention;
 mod session;
 mod span;
 mod status;
@@ -90,7 +89,6 @@ impl<H: Handler> Consumer<H> {
                 tokio::select! {
                     () = Box::pin(self.work(&mut before, &stop)) => {}
                     () = Box::pin(redrive::redrive(Arc::clone(worker))) => {}
-                    () = retention::retire(worker) => {}
                 }
             };
             let held = ownership.hold(work).await;

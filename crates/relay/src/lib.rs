@@ -8,6 +8,7 @@
 //! - [`verify`]: whether the stream is what the log says.
 //! - [`replay`]: sends again what the public was told, to one subscriber.
 //! - [`consumer`]: gives each message to a handler, with one effect (law 6).
+//! - [`inbox`]: how long marks of what has taken effect are kept.
 //!
 //! No other crate of this workspace knows NATS; this one knows no context of the domain. An
 //! integrator's service uses [`consumer`] and [`cloud_event`] as they are: all they need is a
@@ -18,6 +19,7 @@ pub mod cloud_event;
 pub mod consumer;
 pub mod dead_letters;
 pub mod declared;
+pub mod inbox;
 pub mod namespace;
 pub mod publisher;
 pub mod replay;

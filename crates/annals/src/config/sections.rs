@@ -1,12 +1,13 @@
 //! One struct per concern, with its defaults.
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use application::MessageLimit;
+use chrono_tz::Tz;
 use eventstore::KeyEncryptionKeys;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -239,6 +240,31 @@ impl Keys {
     pub fn required(&self) -> anyhow::Result<KeyEncryptionKeys> {
         self.key_encryption_keys()?
             .context("no key-encryption keys are set: set ANNALS_KEYS__ENCRYPTION")
+    }
+}
+
+/// What looks after the tables by itself.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    /// The place on whose clocks jobs are due, by its name in the IANA database.
+    pub time_zone: String,
+    /// How long the mark of a message is kept, counted from the last mark of the same day.
+    pub inbox_days: NonZeroU16,
+    /// How long a command is remembered, and with it an `Idempotency-Key`.
+    pub command_days: NonZeroU16,
+}
+
+impl Jobs {
+    /// The place, checked.
+    ///
+    /// # Errors
+    /// There is no such place.
+    pub fn zone(&self) -> anyhow::Result<Tz> {
+        let name = &self.time_zone;
+        name.parse().map_err(|_| {
+            anyhow::anyhow!("`jobs.time_zone` is {name:?}, which is no zone such as Europe/Berlin")
+        })
     }
 }
 

@@ -14,6 +14,7 @@ mod dev;
 mod documents;
 mod feed;
 mod flow;
+mod jobs;
 mod parked_keys;
 mod permissions;
 mod personal;

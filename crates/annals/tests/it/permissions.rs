@@ -38,6 +38,16 @@ async fn processes_and_operators_need_no_more_than_the_role_of_the_application()
     }
     site.run(&["projections", "retry", "orders", "--all"]).ok();
     site.run(&["projections", "as-of", "orders", &order, "2100-01-01T00:00:00Z"]).ok();
+    for job in [
+        "inbox-retention",
+        "partitions-ahead",
+        "command-retention",
+        "projection-digests",
+        "ledger-retention",
+    ] {
+        site.run(&["jobs", "run", job]).ok();
+        site.last_run(job, |run| run["manual"] == true && run["state"] == "done").await;
+    }
     assert!(site.run(&["why", "orders"]).ok().starts_with("nothing holds orders back"));
     shop.order("order 2").await;
 }

@@ -6,6 +6,7 @@ mod support;
 
 mod catalog;
 mod idempotence;
+mod jobs;
 mod message_limit;
 mod ordering;
 mod oversell;

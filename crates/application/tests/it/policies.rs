@@ -50,6 +50,29 @@ async fn a_message_twice_has_one_effect() {
     assert_eq!(world.types().await, after);
 }
 
+/// Records of commands are forgotten after some time, and marks of messages before: then it is the
+/// streams themselves that say what was done. A policy must be decided so.
+#[tokio::test]
+async fn a_message_that_nobody_remembers_has_no_second_effect() {
+    let world = World::new().await;
+    let (mug, tea) = (world.list("Mug-1", 5).await, world.list("Tea-1", 0).await);
+    let mut messages = Vec::new();
+    for product in [mug, tea] {
+        world.place(product, 2).await;
+        let placed = world.last_message().await;
+        placed.react_and_commit(&world, &RESERVE_PLACED_ORDERS).await.unwrap();
+        let reserved = world.last_message().await;
+        reserved.react_and_commit(&world, &SETTLE_RESERVED_ORDERS).await.unwrap();
+        messages.extend([(placed, &RESERVE_PLACED_ORDERS), (reserved, &SETTLE_RESERVED_ORDERS)]);
+    }
+    let after = world.types().await;
+    sqlx::query("DELETE FROM eventstore.commands").execute(&world.pool()).await.unwrap();
+    for (message, policy) in messages {
+        message.react_and_commit(&world, policy).await.unwrap();
+    }
+    assert_eq!(world.types().await, after);
+}
+
 #[tokio::test]
 async fn a_message_twice_in_one_transaction_has_one_effect() {
     let world = World::new().await;

@@ -18,7 +18,7 @@ use sqlx::{PgConnection, PgPool};
 use testkit::TestDatabase;
 use uuid::Uuid;
 
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
 pub(crate) struct World {
     database: TestDatabase,

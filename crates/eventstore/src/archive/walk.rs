@@ -181,11 +181,11 @@ impl Walk {
         if !event.has_names() {
             return Err(Reason::NoName(position));
         }
-        if self.header.is_archive() {
-            let (open, _) = *self.open.get_or_insert((command_id, position));
-            if open != command_id {
-                return Err(Reason::Command(open));
-            }
+        let is_of_open = self.recorded_at == Some(recorded_at)
+            && self.open.is_some_and(|(open, _)| open == command_id);
+        if self.header.is_archive() && !is_of_open {
+            // If one is open still, its record was forgotten before this was written.
+            self.open = Some((command_id, position));
         }
         self.position = position;
         self.recorded_at = Some(recorded_at);
@@ -200,8 +200,8 @@ impl Walk {
         let after = Position::new(self.position.get() + 1);
         let first = match self.open.take() {
             Some((id, first)) if id == command.id => first,
-            Some((id, _)) => return Err(Reason::Command(id)),
-            None => after,
+            // One without events, behind one whose record was forgotten.
+            Some(_) | None => after,
         };
         let of_its_time = !command.has_events() || self.recorded_at == Some(command.recorded_at);
         if (command.first_position, command.last_position) != (first, self.position) || !of_its_time
@@ -213,9 +213,10 @@ impl Walk {
     }
 
     fn claim(&mut self, claim: &ClaimLine) -> Result<(), Reason> {
-        if !self.header.is_archive() || self.open.is_some() {
+        if !self.header.is_archive() {
             return Err(Reason::Misplaced);
         }
+        self.open = None;
         let key = (claim.namespace.clone(), claim.value.clone());
         if self.claim.as_ref().is_some_and(|before| *before >= key) {
             return Err(Reason::Claims);
@@ -226,15 +227,10 @@ impl Walk {
     }
 
     fn end(&mut self, end: &EndLine) -> Result<(), Reason> {
-        let is_cut = self.open.is_some() && end.complete;
         let is_elsewhere =
             if end.complete { end.position != self.position } else { end.position < self.position };
         let is_partial = end.complete && !self.header.is_archive();
-        if is_cut
-            || is_elsewhere
-            || is_partial
-            || *end != self.tally.end(end.position, end.complete)
-        {
+        if is_elsewhere || is_partial || *end != self.tally.end(end.position, end.complete) {
             return Err(Reason::Changed);
         }
         self.end = Some(end.clone());

@@ -13,7 +13,9 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use testkit::TestDatabase;
 
-use crate::support::{MIGRATOR, all, append, assert_gapless, event, exactly, id, stream, to};
+use crate::support::{
+    MIGRATOR, age, all, append, assert_gapless, event, exactly, forget, id, stream, to,
+};
 
 /// A log with an id of its own: the databases of tests are copies of one.
 async fn fresh() -> (TestDatabase, EventStore) {
@@ -200,6 +202,28 @@ async fn an_archive_gives_an_equal_log() {
     assert!(!page.items.iter().any(has_subject));
     let page = copy.read_outbound(page.reached, limit).await.unwrap();
     assert!(!page.items.is_empty() && page.items.iter().all(has_subject));
+}
+
+#[tokio::test]
+async fn a_log_that_forgot_commands_gives_an_equal_log() {
+    let (database, store) = fresh().await;
+    let done = rich(&store).await;
+    // Not so that an export goes on where it ended.
+    let earlier = archive(&store).await;
+    age(&store, 13, 31).await;
+    let (_, forgotten) = forget(&store, 3).await;
+    assert!(forgotten > 5, "{forgotten}");
+    let archive = archive(&store).await;
+    assert!(archive.lines().count() < earlier.lines().count());
+    let (copied, copy) = fresh().await;
+    import(&copied.pool(), &archive).await.unwrap();
+    assert_eq!(rows(&copied.pool()).await, rows(&database.pool()).await);
+    let mut again = 0;
+    for (command, receipt) in &done {
+        let repeated = copy.repeated(command.command_id, command.fingerprint).await.unwrap();
+        again += usize::from(repeated.is_some_and(|again| again.streams == receipt.streams));
+    }
+    assert_eq!(again as u64 + forgotten, done.len() as u64);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod decisions;
 mod durability;
 mod evolution;
 mod examples;
+mod forgetting;
 mod idempotence;
 mod killers;
 mod messages;

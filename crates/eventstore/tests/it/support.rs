@@ -74,3 +74,36 @@ pub(crate) fn assert_gapless(events: &[RecordedEvent]) {
     }
     assert!(events.is_sorted_by_key(|event| event.recorded_at), "time does not go back");
 }
+
+/// Makes everything up to `position` older by some days.
+pub(crate) async fn age(store: &EventStore, position: i64, days: i32) {
+    let mut transaction = store.pool().begin().await.unwrap();
+    // What no role of ours may: past the trigger that keeps the log as it was.
+    sqlx::raw_sql("SET LOCAL session_replication_role = replica")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    for older in [
+        "UPDATE eventstore.events SET recorded_at = recorded_at - make_interval(days => $2) WHERE position <= $1",
+        "UPDATE eventstore.commands SET recorded_at = recorded_at - make_interval(days => $2) WHERE last_position <= $1",
+    ] {
+        sqlx::query(older).bind(position).bind(days).execute(&mut *transaction).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+}
+
+/// Forgets commands that are older than 30 days, by steps of so many positions; answers with how many
+/// steps there were, and how many records went.
+pub(crate) async fn forget(store: &EventStore, positions: u16) -> (u32, u64) {
+    let (mut steps, mut records) = (0, 0);
+    let month = std::time::Duration::from_hours(30 * 24);
+    loop {
+        let mut connection = store.pool().acquire().await.unwrap();
+        let forgotten = EventStore::forget_commands_in(&mut connection, month, positions);
+        let forgotten = forgotten.await.unwrap();
+        (steps, records) = (steps + 1, records + forgotten.records);
+        if !forgotten.are_more {
+            return (steps, records);
+        }
+    }
+}

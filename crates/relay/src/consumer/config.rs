@@ -50,12 +50,9 @@ pub enum Start {
 /// How it is known which messages have taken effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marks {
-    /// A row for each message. Whatever is delivered again up to `keep_days` days after the last
-    /// message of its day took effect changes nothing; later it would take effect again.
-    Inbox {
-        /// At least 1.
-        keep_days: u16,
-    },
+    /// A row for each message. Whatever is delivered again changes nothing as long as it is kept:
+    /// until somebody [retires](crate::inbox::retire) its day, after which it would take effect again.
+    Inbox,
     /// [`SLOTS`] rows for each log, for ever, each with the position up to which the keys of its
     /// slot have taken effect. Only for streams that a [`Publisher`](crate::Publisher) writes: it
     /// needs their order.
@@ -93,8 +90,7 @@ impl Retries {
 }
 
 impl ConsumerConfig {
-    /// `name` reads `subjects` of `namespace` from the first message on, with marks that are kept
-    /// for 7 days.
+    /// `name` reads `subjects` of `namespace` from the first message on, with a row for each mark.
     #[must_use]
     pub fn new(
         name: impl Into<String>,
@@ -114,7 +110,7 @@ impl ConsumerConfig {
             parallel: count(4),
             ack_wait: Duration::from_secs(5),
             handler_limit: Duration::from_secs(30),
-            marks: Marks::Inbox { keep_days: 7 },
+            marks: Marks::Inbox,
             retries: Retries::default(),
             held_limit: 10_000,
         }

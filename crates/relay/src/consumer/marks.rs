@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::config::Marks;
 use super::delivery::Delivery;
 use super::handler::Nature;
+use crate::inbox;
 
 /// How long a partition that is used is sure to stay: it is kept for a day at least.
 const SURE: Duration = Duration::from_hours(6);
@@ -54,7 +55,7 @@ impl Marker {
             return Ok(());
         }
         let days: Vec<NaiveDate> = days.into_iter().collect();
-        sqlx::query!("SELECT relay.prepare_inbox($1)", &days).execute(pool).await?;
+        inbox::prepare(pool, &days).await?;
         lock(&self.days).extend(days.into_iter().map(|day| (day, Instant::now())));
         Ok(())
     }
@@ -263,7 +264,7 @@ impl Marker {
     fn place(&self, delivery: &Delivery) -> Option<((Uuid, i16), Place)> {
         let message = delivery.message.as_ref().ok()?;
         match self.marks {
-            Marks::Inbox { .. } => None,
+            Marks::Inbox => None,
             // One that the publisher held and sent later is out of order.
             Marks::Progress if message.is_late => None,
             Marks::Progress => {

@@ -1,10 +1,11 @@
 //! Marks are kept as long as is said, and no longer.
 
-use relay::{ConsumerConfig, Marks};
-use testkit::eventually;
+use std::num::NonZeroU16;
+
+use relay::{ConsumerConfig, Marks, inbox};
 
 use crate::consumers::Plan;
-use crate::world::{LIMIT, World};
+use crate::world::World;
 
 impl World {
     async fn days(&self) -> i64 {
@@ -45,24 +46,16 @@ async fn marks_go_by_the_day_when_none_came_for_long_enough() {
     let mut transaction = world.pool().begin().await.unwrap();
     sqlx::query("SELECT FROM relay.inbox_20200103").execute(&mut *transaction).await.unwrap();
     let publisher = world.publisher();
-    let keep = |config: &mut ConsumerConfig| config.marks = Marks::Inbox { keep_days: 7 };
-    let consumer = world.consumer_with(Plan::new(), keep);
+    let consumer = world.consumer(Plan::new());
     world.append(20).await;
     world.takes_effect().await;
-    eventually(LIMIT, "one day to go", || async {
-        // The day of what took effect now is there too.
-        let days = world.days().await;
-        if days == 3 { Ok(()) } else { Err(days) }
-    })
-    .await;
-    consumer.stop().await;
+    let keep = NonZeroU16::new(7).unwrap();
+    assert_eq!(inbox::retire(&world.pool(), keep).await.unwrap(), 1);
+    // The day of what took effect now is there too.
+    assert_eq!(world.days().await, 3);
     transaction.commit().await.unwrap();
-    let consumer = world.consumer_with(Plan::new(), keep);
-    eventually(LIMIT, "the other day to go", || async {
-        let days = world.days().await;
-        if days == 2 { Ok(()) } else { Err(days) }
-    })
-    .await;
+    assert_eq!(inbox::retire(&world.pool(), keep).await.unwrap(), 1, "the other day");
+    assert_eq!(world.days().await, 2);
     world.append(20).await;
     world.takes_effect().await;
     consumer.stop().await;

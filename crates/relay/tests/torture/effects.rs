@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// The consumers, by how they know what has taken effect.
 pub(crate) const CONSUMERS: [(&str, Marks); 2] =
-    [("by-inbox", Marks::Inbox { keep_days: 1 }), ("by-progress", Marks::Progress)];
+    [("by-inbox", Marks::Inbox), ("by-progress", Marks::Progress)];
 
 /// How the consumers read.
 pub(crate) fn configs(namespace: &Namespace) -> [ConsumerConfig; 2] {
