@@ -155,7 +155,7 @@ impl Operation {
     }
 
     /// Also answers what was at an earlier moment, of one document.
-    pub(crate) fn as_of(self) -> Self {
+    pub(crate) fn at_moments(self) -> Self {
         self.takes(parameter::as_of()).refused_as(&[Code::NotReached])
     }
 

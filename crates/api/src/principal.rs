@@ -51,6 +51,8 @@ permissions! {
 /// Who asks. There are no accounts yet: whoever reaches the listener is the same one.
 #[derive(Debug, Clone)]
 pub(crate) struct Principal {
+    /// What events and command ids call it.
+    actor: &'static str,
     granted: Grants,
 }
 
@@ -60,12 +62,11 @@ pub struct Grants(Arc<BTreeSet<Permission>>);
 
 impl Principal {
     pub(crate) const fn anonymous(granted: Grants) -> Self {
-        Self { granted }
+        Self { actor: "anonymous", granted }
     }
 
-    /// What events and command ids call it.
     pub(crate) const fn actor(&self) -> &'static str {
-        "anonymous"
+        self.actor
     }
 
     pub(crate) fn may(&self, permission: Permission) -> bool {

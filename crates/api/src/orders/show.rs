@@ -17,7 +17,7 @@ use crate::queries::{MinPosition, Queries, read_moment};
 pub(super) fn operation() -> Operation {
     Operation::query("showOrder", "One order, as it is or as it was", Permission::ReadOrders)
         .takes(Parameter::id("The order."))
-        .as_of()
+        .at_moments()
         .fresh()
         .conditional()
         .shows::<OrderBody>("The order.", super::example())

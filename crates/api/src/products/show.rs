@@ -17,7 +17,7 @@ use crate::queries::{MinPosition, Queries, read_moment};
 pub(super) fn operation() -> Operation {
     Operation::query("showProduct", "One product, as it is or as it was", Permission::ReadProducts)
         .takes(Parameter::id("The product."))
-        .as_of()
+        .at_moments()
         .fresh()
         .conditional()
         .shows::<ProductBody>("The product.", super::example())

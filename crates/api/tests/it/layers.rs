@@ -24,8 +24,8 @@ fn limits() -> Limits {
 }
 
 /// One request, and then nothing for longer than the test takes.
-fn one_request() -> Option<RateLimit> {
-    Some(RateLimit { per_second: 1.try_into().unwrap(), burst: 1.try_into().unwrap() })
+fn one_request() -> RateLimit {
+    RateLimit { per_second: 1.try_into().unwrap(), burst: 1.try_into().unwrap() }
 }
 
 /// A request that comes from somewhere, and from a page of the shop.
@@ -62,7 +62,7 @@ async fn who_is_refused_further_out_is_not_asked_for_more() {
     // Everything is wrong with this request: too often, of another host, not permitted, without a
     // key, without JSON. One wrong thing after the other is put right, from the outside in.
     let granted = Grants::named(["orders.read"]).unwrap();
-    let wrong = || Limits { rate: one_request(), anonymous: granted.clone(), ..limits() };
+    let wrong = || Limits { rate: Some(one_request()), anonymous: granted.clone(), ..limits() };
     let app = TestApp::with_limits(wrong()).await;
     assert_eq!(app.raw(misdirected()).await.status, 421, "the first request is not too often");
 
@@ -113,7 +113,7 @@ async fn what_is_left_is_told_with_every_answer() {
 
 #[tokio::test]
 async fn a_browser_is_told_beforehand_who_may_ask() {
-    let rate = one_request();
+    let rate = Some(one_request());
     let app = TestApp::with_limits(Limits { rate, ..limits() }).await;
     let preflight = |origin: &str| {
         let mut request = outside(request(Method::OPTIONS, "/v1/orders"));

@@ -126,7 +126,7 @@ fn settled(
     match order.status {
         Status::Placed => {
             let revision = Revision::of(entry.recorded);
-            Ok(Some(Order { status, shortages, revision, ..order }))
+            Ok(Some(Order { status, revision, shortages, ..order }))
         }
         Status::Confirmed | Status::Rejected => Err("the order is settled already"),
     }
