@@ -14,6 +14,7 @@ mod peers;
 mod report;
 mod server;
 mod workloads;
+mod wrk;
 
 use std::time::Duration;
 
@@ -65,6 +66,9 @@ enum Child {
     /// Serves the feed, and prints where
     #[command(hide = true)]
     Feed { url: String },
+    /// Serves a bare route or two, and prints where
+    #[command(hide = true)]
+    Bare { url: String },
     /// Reads the whole log, and prints the rate and the memory it took
     #[command(hide = true)]
     Replay { url: String },
@@ -109,6 +113,7 @@ async fn main() -> anyhow::Result<()> {
             return Ok(());
         }
         Some(Child::Feed { url }) => return workloads::feed::serve(&url).await,
+        Some(Child::Bare { url }) => return workloads::http::serve_bare(&url).await,
         Some(Child::Replay { url }) => {
             println!("{}", serde_json::to_string(&workloads::read::replay(&url).await?)?);
             return Ok(());

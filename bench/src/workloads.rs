@@ -5,6 +5,7 @@ pub(crate) mod drain;
 pub(crate) mod feed;
 pub(crate) mod follow;
 mod growth;
+pub(crate) mod http;
 pub(crate) mod inbox;
 mod live;
 mod many_writers;
@@ -55,6 +56,7 @@ pub(crate) const ALL: &[(&str, Workload)] = &[
     ("live", |plan, report| Box::pin(live::run(plan, report))),
     ("follow", |plan, report| Box::pin(follow::run(plan, report))),
     ("feed", |plan, report| Box::pin(feed::run(plan, report))),
+    ("http", |plan, report| Box::pin(http::run(plan, report))),
     ("rebuild", |plan, report| Box::pin(rebuild::run(plan, report))),
     ("traces", |plan, report| Box::pin(traces::run(plan, report))),
     ("growth", |plan, report| Box::pin(growth::run(plan, report))),

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::feed::Feed;
+use api::forwarded::TrustedProxies;
+use api::serve::{Drain, DrainTimes, Server};
 use api::{ApiState, Cursors, Grants, HttpMetrics, Limits, Origins, Queries};
 use application::ports::IdSource;
 use application::{CommandBus, Origin};
@@ -201,10 +203,21 @@ pub(super) async fn serve(
         api::router(ApiState { bus, queries, cursors, feed, ids: Arc::new(Ids) }, &metrics, limits);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let serving = tokio::spawn(async move {
-        let _ = axum::serve(listener, router).await;
-    });
-    Ok((address, serving))
+    let server = Server {
+        listener,
+        router,
+        limits: api::serve::Limits {
+            connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
+        },
+        tls: None,
+        proxies: TrustedProxies::default(),
+        drain: Drain::default(),
+    };
+    let times = DrainTimes { delay: Duration::ZERO, limit: Duration::ZERO };
+    Ok((address, tokio::spawn(server.run(times, CancellationToken::new()))))
 }
 
 /// How long the answer to a query takes.
@@ -319,7 +332,7 @@ fn origin() -> Origin {
     Origin { actor: "bench".to_owned(), correlation_id, trace: None, idempotency_key: None }
 }
 
-struct Ids;
+pub(super) struct Ids;
 
 impl IdSource for Ids {
     fn next(&self) -> Uuid {
@@ -327,7 +340,7 @@ impl IdSource for Ids {
     }
 }
 
-struct Now;
+pub(super) struct Now;
 
 impl application::ports::Clock for Now {
     fn now(&self) -> DateTime<Utc> {

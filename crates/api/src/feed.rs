@@ -26,6 +26,7 @@ mod web_socket;
 use std::error::Error;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{State, WebSocketUpgrade};
 use axum::http::HeaderMap;
@@ -33,6 +34,7 @@ use axum::response::{IntoResponse, Response};
 use eventstore::{EventStore, RecordedEvent, Wakeup};
 use tokio_util::sync::CancellationToken;
 
+use crate::layers::Origins;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::queries::Queries;
@@ -91,12 +93,14 @@ pub(crate) fn routes() -> Routes {
 async fn events(
     State(feed): State<Feed>,
     State(queries): State<Queries>,
+    Extension(origins): Extension<Origins>,
     headers: HeaderMap,
     parameters: Parameters,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = web_socket::is_asked_for(&headers).then_some(upgrade);
-    let upgrade = upgrade.map(|upgrade| web_socket::admit(&headers, upgrade)).transpose()?;
+    let upgrade =
+        upgrade.map(|upgrade| web_socket::admit(&headers, &origins, upgrade)).transpose()?;
     let asked = Asked::read(&headers, &parameters.only(request::KNOWN)?)?;
     let transport = if upgrade.is_some() { "websocket" } else { "sse" };
     let seat = feed.hub.seat(transport)?;

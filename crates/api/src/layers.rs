@@ -76,6 +76,7 @@ pub(crate) fn wrap(
             Problem::new(Code::MethodNotAllowed, format!("{method} is not possible here."))
         })
         .layer(Extension(Running::default()))
+        .layer(Extension(limits.origins.clone()))
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(from_fn_with_state(limits.deadline, deadline::within))
         .layer(from_fn_with_state(limits.anonymous, authentication::authenticate));

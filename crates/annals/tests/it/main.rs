@@ -15,6 +15,7 @@ mod documents;
 mod feed;
 mod flow;
 mod jobs;
+mod lost_answer;
 mod parked_keys;
 mod permissions;
 mod personal;

@@ -14,6 +14,7 @@ use futures_util::SinkExt as _;
 use tokio::time::timeout;
 
 use super::follower::{Closing, Follower, Next};
+use crate::layers::Origins;
 use crate::problem::{Code, Problem};
 
 /// Clients have nothing to say.
@@ -35,9 +36,10 @@ pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
 /// Lets in who may connect. Browsers let any page connect to any host, and only say from where.
 pub(super) fn admit(
     headers: &HeaderMap,
+    origins: &Origins,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<WebSocketUpgrade, Problem> {
-    if is_foreign(headers) {
+    if is_foreign(headers, origins) {
         let detail = "The page that asks is of another origin than this service.";
         return Err(Problem::new(Code::ForeignOrigin, detail));
     }
@@ -47,8 +49,11 @@ pub(super) fn admit(
     })
 }
 
-fn is_foreign(headers: &HeaderMap) -> bool {
+fn is_foreign(headers: &HeaderMap, origins: &Origins) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    if origins.contains(origin) {
+        return false;
+    }
     let origin = Uri::try_from(origin.as_bytes()).ok();
     let host = headers.get(header::HOST);
     let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());

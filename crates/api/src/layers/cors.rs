@@ -42,6 +42,13 @@ impl Origins {
     }
 }
 
+impl Origins {
+    /// Whether pages of `origin` may ask.
+    pub(crate) fn contains(&self, origin: &HeaderValue) -> bool {
+        self.0.contains(origin)
+    }
+}
+
 /// Answers preflights, and lets pages of `origins` read answers with what their headers say; nothing
 /// if there are none.
 pub(super) fn layer(origins: Origins) -> Option<CorsLayer> {
