@@ -67,7 +67,7 @@ pub(super) fn operation() -> Operation {
         .takes(filter(
             "tag",
             "Only events that carry all of these tags.",
-            several(text(255)),
+            several(json!({"type": "string", "pattern": "^[ -~]{1,200}$"})),
             Value::Null,
         ))
         .takes(filter("actor", "Only what this one asked for.", text(255), json!("anonymous")))

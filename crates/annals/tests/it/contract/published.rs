@@ -24,7 +24,8 @@ async fn every_published_message_is_what_the_contract_says() {
     // One order that can be fulfilled and one that cannot: every type of message there is.
     let product = client.list_product("MUG-1", 10).await;
     client.place_order("fits", &[(product.clone(), 2)]).await;
-    client.place_order("too-much", &[(product, 20)]).await;
+    client.place_order("too-much", &[(product.clone(), 20)]).await;
+    client.reprice_product(&product, 300).await;
     let subscriber = Subscriber::start(&broker);
     let expected: BTreeSet<_> =
         domain::Message::types().map(|message| format!("{}.{message}", broker.namespace)).collect();

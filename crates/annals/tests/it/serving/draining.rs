@@ -59,7 +59,7 @@ struct Tally {
 }
 
 /// Reads and writes on connections that stay open, until `enough`.
-async fn ask(base: String, product: String, enough: CancellationToken) -> Tally {
+async fn ask(base: String, product: String, client: usize, enough: CancellationToken) -> Tally {
     // A request that fails has failed: nothing is sent twice.
     let http = reqwest::Client::builder().timeout(PATIENCE).retry(retry::never()).build().unwrap();
     let lines = json!({ "lines": [{ "product_id": product, "quantity": 1 }] });
@@ -68,7 +68,9 @@ async fn ask(base: String, product: String, enough: CancellationToken) -> Tally 
     while !enough.is_cancelled() {
         let is_write = number % 2 == 0;
         let request = if is_write {
-            http.post(format!("{base}/v1/orders")).json(&lines)
+            http.post(format!("{base}/v1/orders"))
+                .header("Idempotency-Key", format!("{client} {number}"))
+                .json(&lines)
         } else {
             http.get(format!("{base}/v1/products/{product}"))
         };
@@ -123,8 +125,8 @@ async fn processes_behind_a_proxy_are_replaced_without_a_failed_request() {
 
     let enough = CancellationToken::new();
     let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
-        clients.spawn(ask(base.clone(), product.clone(), enough.clone()));
+    for client in 0..CLIENTS {
+        clients.spawn(ask(base.clone(), product.clone(), client, enough.clone()));
     }
     for _ in 0..ROUNDS {
         for (process, address) in processes.iter_mut().zip(addresses) {

@@ -1,6 +1,7 @@
 //! A client that knows nothing of HTTP.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -68,10 +69,12 @@ pub(super) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
-/// The head of a `POST` with a body of `length` bytes.
+/// The head of a `POST` with a body of `length` bytes, under a name that nobody else has.
 pub(super) fn post_head(path: &str, length: usize) -> Vec<u8> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let name = NEXT.fetch_add(1, Ordering::Relaxed);
     format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: {name}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     )
     .into_bytes()
 }

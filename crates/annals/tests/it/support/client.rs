@@ -54,6 +54,14 @@ impl Client {
         self.created("/v1/products", sku, &body).await
     }
 
+    /// Gives a product another price, whatever it was.
+    pub(crate) async fn reprice_product(&self, id: &str, amount: u32) {
+        let request = self.http.put(format!("{}/v1/products/{id}/price", self.base));
+        let price = json!({ "amount": amount, "currency": "EUR" });
+        let answer = request.header("If-Match", "*").json(&price).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    }
+
     /// Places an order; answers with its id.
     pub(crate) async fn place_order(&self, key: &str, lines: &[(String, u32)]) -> String {
         let lines: Vec<_> = lines

@@ -81,15 +81,16 @@ async fn bodies_that_hurt_are_refused_and_the_answer_arrives() {
     let mut client = target.connect().await;
     assert!(client.send(&announced).await, "all of it is taken");
     assert_eq!(client.status().await, 413, "20 MB, announced");
-    let chunked = b"POST /v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunked = b"POST /v1/products HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = [format!("{:x}\r\n", large.len()).as_bytes(), &large, b"\r\n0\r\n\r\n"].concat();
     let mut client = target.connect().await;
     assert!(client.send(&[&chunked[..], &chunk].concat()).await, "all of it is taken");
     assert_eq!(client.status().await, 413, "20 MB, in chunks");
     // Lies about the length.
     for lie in ["-1", "1e3", "99999999999999999999999", "5, 6"] {
-        let head =
-            format!("POST /v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: {lie}\r\n\r\n");
+        let head = format!(
+            "POST /v1/products HTTP/1.1\r\nHost: localhost\r\nContent-Length: {lie}\r\n\r\n"
+        );
         assert_eq!(target.refuses(head.as_bytes()).await, 400, "{lie}");
     }
     target.stands(LITTLE_KIB).await;
@@ -107,7 +108,7 @@ async fn what_is_no_http_is_refused() {
         b"GET \xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nNo colon\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nA: \x00\r\n\r\n",
-        b"POST /v1/orders HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+        b"POST /v1/products HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
     ] {
         let status = target.refuses(garbage).await;
         assert_eq!(status, 400, "{}", String::from_utf8_lossy(garbage));
