@@ -314,6 +314,11 @@ async fn routed(
     let metrics = FeedMetrics::register(registry).unwrap();
     let feed = Feed::new(store.clone(), render(), settings, metrics);
     let metrics = HttpMetrics::register(registry).unwrap();
+    // The same in every run, so that answers with cursors compare whole.
+    sqlx::query("UPDATE http.cursor_key SET key = decode(repeat('07', 32), 'hex')")
+        .execute(store.pool())
+        .await
+        .unwrap();
     let cursors = Cursors::load(store.pool()).await.unwrap();
     let state = ApiState { bus, queries, cursors, feed: feed.clone(), ids };
     (api::router(state, &metrics, limits), feed)
