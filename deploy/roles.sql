@@ -16,7 +16,7 @@ GRANT USAGE ON SCHEMA eventstore TO :"role";
 -- The log is read; it is written by functions that run as their owner.
 GRANT SELECT ON ALL TABLES IN SCHEMA eventstore TO :"role";
 GRANT EXECUTE ON FUNCTION eventstore.append, eventstore.add_partitions, eventstore.retire_outbox, eventstore.first_match,
-    eventstore.position_at, eventstore.event_id, eventstore.forget_commands TO :"role";
+    eventstore.position_at, eventstore.event_id TO :"role";
 
 -- What followers and aggregates keep for themselves.
 GRANT INSERT, UPDATE, DELETE ON eventstore.cursors, eventstore.snapshots TO :"role";
@@ -57,6 +57,7 @@ SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
     GRANT SELECT ON http.cursor_key TO :"role";
 \endif
 \if :has_jobs
+    GRANT EXECUTE ON FUNCTION eventstore.forget_commands TO :"role";
     GRANT USAGE ON SCHEMA jobs TO :"role";
     GRANT SELECT ON ALL TABLES IN SCHEMA jobs TO :"role";
     GRANT INSERT, UPDATE, DELETE ON jobs.plans, jobs.runs TO :"role";

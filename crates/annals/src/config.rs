@@ -89,6 +89,14 @@ impl Config {
         if self.database.query_connections == 0 {
             bail!("`database.query_connections` must not be 0");
         }
+        if self.http.deadline_ms > 10_000 {
+            bail!(
+                "`http.deadline_ms` must be at most 10000: no answer of PostgreSQL is waited for longer"
+            );
+        }
+        if self.http.requests_per_second > 1_000_000 {
+            bail!("`http.requests_per_second` must be at most 1000000; 0 is for any number");
+        }
         self.http.limits()?;
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;

@@ -4,52 +4,59 @@
 use std::io::{Cursor, Read as _};
 use std::sync::LazyLock;
 
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
+use crate::fixed_text::FixedText;
 use crate::operation::Operation;
 use crate::problem::{Code, Problem};
 use crate::routes::Routes;
 
-const PAGE: &str = include_str!("explorer/page.html");
-const START: &str = include_str!("explorer/start.js");
-
 /// The program marks up as it goes, so styles may stand in the page; scripts may not.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-                      img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
+                      img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
+                      form-action 'none'";
 
-static PROGRAM: LazyLock<Option<String>> = LazyLock::new(|| unpack("swagger-ui-bundle.js"));
-static STYLE: LazyLock<Option<String>> = LazyLock::new(|| unpack("swagger-ui.css"));
+static START: LazyLock<FixedText> = LazyLock::new(|| {
+    FixedText::new("text/javascript; charset=utf-8", include_str!("explorer/start.js").to_owned())
+});
+static HTML: LazyLock<FixedText> = LazyLock::new(|| {
+    FixedText::new("text/html; charset=utf-8", include_str!("explorer/page.html").to_owned())
+});
+static PROGRAM: LazyLock<Option<FixedText>> = LazyLock::new(|| {
+    unpack("swagger-ui-bundle.js")
+        .map(|text| FixedText::new("text/javascript; charset=utf-8", text))
+});
+static STYLE: LazyLock<Option<FixedText>> = LazyLock::new(|| {
+    unpack("swagger-ui.css").map(|text| FixedText::new("text/css; charset=utf-8", text))
+});
 
 pub(crate) fn routes() -> Routes {
     let part = |id| Operation::page(id, "A part of the explorer");
+    let page = Operation::page("explore", "Shows what the API is");
     Routes::default()
-        .get("/explorer", Operation::page("explore", "Shows what the API is"), async || {
-            file("text/html; charset=utf-8", Some(PAGE))
+        .get("/explorer", page, async |asked: HeaderMap| answer(&asked, Some(&*HTML)))
+        .get("/explorer/start.js", part("exploreStart"), async |asked: HeaderMap| {
+            answer(&asked, Some(&*START))
         })
-        .get("/explorer/start.js", part("exploreStart"), async || {
-            file("text/javascript; charset=utf-8", Some(START))
+        .get("/explorer/swagger-ui-bundle.js", part("exploreProgram"), async |asked: HeaderMap| {
+            answer(&asked, PROGRAM.as_ref())
         })
-        .get("/explorer/swagger-ui-bundle.js", part("exploreProgram"), async || {
-            file("text/javascript; charset=utf-8", PROGRAM.as_deref())
-        })
-        .get("/explorer/swagger-ui.css", part("exploreStyle"), async || {
-            file("text/css; charset=utf-8", STYLE.as_deref())
+        .get("/explorer/swagger-ui.css", part("exploreStyle"), async |asked: HeaderMap| {
+            answer(&asked, STYLE.as_ref())
         })
 }
 
-fn file(media_type: &'static str, text: Option<&'static str>) -> Response {
+fn answer(asked: &HeaderMap, text: Option<&'static FixedText>) -> Response {
     let Some(text) = text else {
         return Problem::new(Code::Internal, "The explorer cannot be unpacked.").into_response();
     };
-    let headers = [
-        (header::CONTENT_TYPE, media_type),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    (headers, text).into_response()
+    let mut response = text.answer(asked);
+    let policy = HeaderValue::from_static(POLICY);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 /// A file of the archive that was built in.

@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::layers::Origins;
 use crate::parameters::Parameters;
+use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::queries::Queries;
 use crate::routes::Routes;
@@ -94,6 +95,7 @@ async fn events(
     State(feed): State<Feed>,
     State(queries): State<Queries>,
     Extension(origins): Extension<Origins>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     parameters: Parameters,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -102,6 +104,9 @@ async fn events(
     let upgrade =
         upgrade.map(|upgrade| web_socket::admit(&headers, &origins, upgrade)).transpose()?;
     let asked = Asked::read(&headers, &parameters.only(request::KNOWN)?)?;
+    if let Some(snapshot) = asked.snapshot {
+        principal.check(snapshot.permission())?;
+    }
     let transport = if upgrade.is_some() { "websocket" } else { "sse" };
     let seat = feed.hub.seat(transport)?;
     let (position, snapshot) = asked.begin(&queries).await?;

@@ -8,6 +8,7 @@
 //! Who is refused further out costs less: a flood of requests ends at the rate limit, before
 //! anything is looked up.
 
+mod accept_encoding;
 mod authentication;
 mod authorization;
 mod cors;
@@ -88,6 +89,7 @@ pub(crate) fn wrap(
         .layer(from_fn(security_headers::add))
         .layer(option_layer(cors::layer(limits.origins)))
         .layer(CompressionLayer::new().compress_when(worth_compressing()))
+        .layer(from_fn(accept_encoding::simplify))
         .layer(from_fn_with_state(metrics.clone(), observation::observe))
         .layer(recovery::layer())
         .layer(from_fn_with_state(ids, request_id::identify))

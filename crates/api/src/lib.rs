@@ -8,6 +8,7 @@
 mod body;
 mod cursor;
 mod etag;
+mod fixed_text;
 mod layers;
 mod metrics;
 mod money;

@@ -5,18 +5,20 @@
 
 use std::sync::LazyLock;
 
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use crate::fixed_text::FixedText;
 use crate::operation::{Answer, Content, Operation, Parameter, schema_of};
 use crate::principal::Permission;
 use crate::problem;
 use crate::routes::{Placed, Routes};
 
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
+static DOCUMENT: LazyLock<FixedText> =
+    LazyLock::new(|| FixedText::new("application/json", format!("{:#}\n", document())));
 
 pub(crate) fn routes() -> Routes {
     let schema = |_: &mut SchemaGenerator| json!({"type": "object"}).try_into().unwrap_or_default();
@@ -35,14 +37,14 @@ pub(crate) fn routes() -> Routes {
     Routes::default().get("/openapi.json", shown, show)
 }
 
-async fn show() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], text())
+async fn show(asked: HeaderMap) -> Response {
+    DOCUMENT.answer(&asked)
 }
 
 /// The description as text.
 #[must_use]
 pub fn text() -> &'static str {
-    &DOCUMENT
+    DOCUMENT.as_str()
 }
 
 fn document() -> Value {

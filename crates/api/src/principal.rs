@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::problem::{Code, Problem};
+
 /// Declares [`Permission`]; a permission is one line.
 macro_rules! permissions {
     ($($(#[$doc:meta])* $permission:ident $name:literal,)+) => {
@@ -69,8 +71,13 @@ impl Principal {
         self.actor
     }
 
-    pub(crate) fn may(&self, permission: Permission) -> bool {
-        self.granted.0.contains(&permission)
+    /// Refuses if it has not `permission`.
+    pub(crate) fn check(&self, permission: Permission) -> Result<(), Problem> {
+        if self.granted.0.contains(&permission) {
+            return Ok(());
+        }
+        let detail = format!("It takes the permission `{permission}`.");
+        Err(Problem::new(Code::Forbidden, detail))
     }
 }
 

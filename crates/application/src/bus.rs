@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::{Aggregates, Stream};
 use eventstore::aggregate::{Decided, ExecuteError, Repository, Settings, States};
-use eventstore::{EventStore, Receipt, StreamId};
+use eventstore::{EventStore, Receipt, StreamId, StreamVersion};
 use sqlx::PgConnection;
 
 use crate::aggregates::{AnyAggregate, AnyEvent};
@@ -104,7 +104,8 @@ fn decide(
 ) -> Result<Decided<AnyEvent>, Refusal> {
     if let Some((stream, expected)) = command.expected {
         let actual = states.version(&codec::stream_id(stream));
-        if actual != expected {
+        // Of what is not there nobody has seen a state: the decision says so.
+        if actual != expected && actual != StreamVersion::START {
             return Err(Refusal::Changed { stream, expected, actual });
         }
     }

@@ -43,7 +43,6 @@ pub(super) fn operation() -> Operation {
     let moment = json!("2026-01-01T00:00:00Z");
     let uuid = || json!({"type": "string", "format": "uuid"});
     let id = json!("01943c5e-7b1a-7cc0-9d3f-2f6f3f0e8a14");
-    let text = |most: u16| json!({"type": "string", "minLength": 1, "maxLength": most});
     let several = |items: Value| json!({"type": "array", "items": items});
     let filter =
         |name, description, schema, example| Parameter::query(name, description, schema, example);
@@ -70,7 +69,12 @@ pub(super) fn operation() -> Operation {
             several(json!({"type": "string", "pattern": "^[ -~]{1,200}$"})),
             Value::Null,
         ))
-        .takes(filter("actor", "Only what this one asked for.", text(255), json!("anonymous")))
+        .takes(filter(
+            "actor",
+            "Only what this one asked for.",
+            json!({"type": "string", "pattern": "^[ -~]{1,255}$"}),
+            json!("anonymous"),
+        ))
         .takes(filter("correlation", "Only what follows from this request.", uuid(), id.clone()))
         .takes(filter("causation", "Only what follows from this message.", uuid(), id))
         .paged()
@@ -129,8 +133,10 @@ fn filter(parameters: &Parameters, types: &BTreeSet<String>) -> Result<Filter, P
         tags: tags.collect::<Result<_, _>>()?,
         actor: parameters.one("actor", |actor| {
             Some(actor.to_owned())
-                .filter(|actor| (1..=255).contains(&actor.len()))
-                .ok_or("must be 1 to 255 bytes")
+                .filter(|actor| {
+                    (1..=255).contains(&actor.len()) && !actor.chars().any(char::is_control)
+                })
+                .ok_or("must be 1 to 255 bytes without control characters")
         })?,
         correlation_id: parameters.one("correlation", id)?,
         causation_id: parameters.one("causation", id)?,

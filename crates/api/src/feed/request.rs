@@ -86,7 +86,7 @@ pub(super) fn operation() -> Operation {
 pub(super) struct Asked {
     /// It was here before.
     resume: Option<Position>,
-    snapshot: Option<Snapshot>,
+    pub(super) snapshot: Option<Snapshot>,
     pub(super) filter: Filter,
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::orders::OrderBody;
+use crate::principal::Permission;
 use crate::problem::{Code, Problem};
 use crate::products::ProductBody;
 use crate::queries::Queries;
@@ -37,6 +38,14 @@ impl FromStr for Snapshot {
 }
 
 impl Snapshot {
+    /// What it takes to see it.
+    pub(super) const fn permission(self) -> Permission {
+        match self {
+            Self::Order(_) => Permission::ReadOrders,
+            Self::Product(_) => Permission::ReadProducts,
+        }
+    }
+
     /// The streams that the document is made of.
     pub(super) fn subjects(self) -> Vec<StreamId> {
         match self {

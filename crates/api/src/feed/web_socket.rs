@@ -212,13 +212,20 @@ mod tests {
             ("127.0.0.1", Some("http://127.0.0.1")),
             ("[::1]:80", Some("http://[::1]:80")),
         ] {
-            assert!(!is_foreign(&headers(host, origin)), "{host} {origin:?}");
+            assert!(!is_foreign(&headers(host, origin), &Origins::default()), "{host} {origin:?}");
         }
         for origin in
             ["http://evil.example", "http://localhost", "http://localhost:8081", "null", ""]
         {
-            assert!(is_foreign(&headers("localhost:8080", Some(origin))), "{origin:?}");
+            assert!(
+                is_foreign(&headers("localhost:8080", Some(origin)), &Origins::default()),
+                "{origin:?}"
+            );
         }
-        assert!(is_foreign(&[(header::ORIGIN, "http://a".parse().unwrap())].into_iter().collect()));
+        let without_host = [(header::ORIGIN, "http://a".parse().unwrap())].into_iter().collect();
+        assert!(is_foreign(&without_host, &Origins::default()));
+        let shop = Origins::parse(["https://shop.example"]).unwrap();
+        assert!(!is_foreign(&headers("localhost", Some("https://shop.example")), &shop));
+        assert!(is_foreign(&headers("localhost", Some("https://evil.example")), &shop));
     }
 }

@@ -15,9 +15,12 @@ pub(crate) async fn authorize(
     next: Next,
 ) -> Response {
     let principal = request.extensions().get::<Principal>();
-    if principal.is_some_and(|principal| principal.may(permission)) {
-        return next.run(request).await;
+    let checked = principal.map_or_else(
+        || Err(Problem::new(Code::Forbidden, "Nobody has said who asks.")),
+        |principal| principal.check(permission),
+    );
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
-    let detail = format!("It takes the permission `{permission}`.");
-    Problem::new(Code::Forbidden, detail).into_response()
 }

@@ -99,6 +99,13 @@ fn read(value: &HeaderValue) -> Result<&str, Problem> {
     let key = value.to_str().ok().filter(|key| {
         (1..=255).contains(&key.len()) && key.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     });
+    // The draft writes it as a string of structured fields, in quotes; the same name without them is
+    // the same name.
+    let bare = |key: &str| {
+        let inner = key.strip_prefix('"')?.strip_suffix('"')?;
+        (!inner.is_empty() && !inner.contains(['"', '\\'])).then_some(())
+    };
+    let key = key.map(|key| if bare(key).is_some() { &key[1..key.len() - 1] } else { key });
     key.ok_or_else(|| refused("must be 1 to 255 printable ASCII characters"))
 }
 

@@ -156,13 +156,13 @@ impl Ledger {
             SELECT true AS "mine!"
             FROM jobs.runs
             WHERE job = $1 AND slot = $2 AND epoch = $3 AND state = 'running'
-            FOR SHARE
+            FOR KEY SHARE
             "#,
             held.job,
             held.slot,
             held.epoch,
         );
-        Ok(mine.fetch_optional(connection).await?.is_some())
+        Ok(within(mine.fetch_optional(connection)).await?.is_some())
     }
 
     /// Records what becomes of it; `false` if somebody else holds it now, and nothing is recorded.

@@ -16,6 +16,9 @@ use super::planner::Planner;
 use super::{Job, running};
 use crate::ports::Clock;
 
+/// How long nothing is looked at without a tick.
+const WITHOUT_TICKS: Duration = Duration::from_secs(3);
+
 /// How many jobs run at once in a process, each on a connection or so: roles share one pool.
 const AT_ONCE: usize = 4;
 
@@ -132,6 +135,8 @@ impl Runner {
                 () = stop.cancelled() => {}
                 () = ticked(&mut self.ticks) => {}
                 () = wakeup.notified() => {}
+                // Ticks come by the time of day, and stay away while a clock that was put back catches up.
+                () = tokio::time::sleep(WITHOUT_TICKS) => {}
                 Some(ended) = running.next() => (self.observe)(&ended),
             }
         }

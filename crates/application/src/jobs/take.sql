@@ -1,14 +1,6 @@
 -- Takes one run that is due, or whose owner has said nothing for too long.
 -- $1 jobs, $2 owner, $3 seconds of the lease.
-UPDATE jobs.runs AS mine
-SET state = 'running',
-    epoch = mine.epoch + 1,
-    attempts = mine.attempts + 1,
-    next_try_at = NULL,
-    owner = $2,
-    lease_until = clock_timestamp() + make_interval(secs => $3),
-    started_at = clock_timestamp()
-FROM (
+WITH free AS MATERIALIZED (
     SELECT r.job, r.slot
     FROM jobs.runs AS r
     WHERE r.job = ANY ($1)
@@ -26,6 +18,15 @@ FROM (
     ORDER BY r.slot
     LIMIT 1
     FOR UPDATE OF r SKIP LOCKED
-) AS free
+)
+UPDATE jobs.runs AS mine
+SET state = 'running',
+    epoch = mine.epoch + 1,
+    attempts = mine.attempts + 1,
+    next_try_at = NULL,
+    owner = $2,
+    lease_until = clock_timestamp() + make_interval(secs => $3),
+    started_at = clock_timestamp()
+FROM free
 WHERE mine.job = free.job AND mine.slot = free.slot
 RETURNING mine.job, mine.slot, mine.epoch, mine.attempts
