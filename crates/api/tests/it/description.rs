@@ -62,9 +62,10 @@ async fn nobody_may_do_what_was_not_granted() {
             for (method, operation) in item.as_object().unwrap() {
                 let address = path.replace(['{', '}'], "");
                 let method: Method = method.to_uppercase().parse().unwrap();
-                let answer = app.send(request(method.clone(), &address)).await;
+                // The feed has no end: of what is allowed the status is enough.
+                let status = app.status(request(method.clone(), &address)).await;
                 let is_denied = operation["x-permission"] == denied.as_str();
-                assert_eq!(answer.status == 403, is_denied, "{method} {path}: {answer:?}");
+                assert_eq!(status == 403, is_denied, "{method} {path}: {status}");
             }
         }
     }

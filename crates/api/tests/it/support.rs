@@ -198,6 +198,11 @@ impl TestApp {
         Answer::whole(self.router.clone(), request).await
     }
 
+    /// The status of an answer, whatever comes behind it.
+    pub(crate) async fn status(&self, request: Request<Body>) -> u16 {
+        self.router.clone().oneshot(request).await.unwrap().status().as_u16()
+    }
+
     /// The headers and the bytes of an answer.
     pub(crate) async fn bytes(&self, request: Request<Body>) -> (HeaderMap, Vec<u8>) {
         let response = self.router.clone().oneshot(request).await.unwrap();
