@@ -66,13 +66,15 @@ pub(super) fn operation() -> Operation {
         .takes(filter(
             "tag",
             "Only events that carry all of these tags.",
-            several(json!({"type": "string", "pattern": "^[ -~]{1,200}$"})),
+            several(
+                json!({"type": "string", "pattern": r"^[^\u0000-\u001f\u007f-\u009f]{1,200}$"}),
+            ),
             Value::Null,
         ))
         .takes(filter(
             "actor",
             "Only what this one asked for.",
-            json!({"type": "string", "pattern": "^[ -~]{1,255}$"}),
+            json!({"type": "string", "pattern": r"^[^\u0000-\u001f\u007f-\u009f]{1,255}$"}),
             json!("anonymous"),
         ))
         .takes(filter("correlation", "Only what follows from this request.", uuid(), id.clone()))
@@ -134,9 +136,10 @@ fn filter(parameters: &Parameters, types: &BTreeSet<String>) -> Result<Filter, P
         actor: parameters.one("actor", |actor| {
             Some(actor.to_owned())
                 .filter(|actor| {
-                    (1..=255).contains(&actor.len()) && !actor.chars().any(char::is_control)
+                    (1..=255).contains(&actor.chars().count())
+                        && !actor.chars().any(char::is_control)
                 })
-                .ok_or("must be 1 to 255 bytes without control characters")
+                .ok_or("must be 1 to 255 characters without control characters")
         })?,
         correlation_id: parameters.one("correlation", id)?,
         causation_id: parameters.one("causation", id)?,

@@ -17,17 +17,17 @@ use super::{LITTLE_KIB, Target};
 async fn who_is_too_slow_is_closed() {
     let target = Target::start("hostile-slow", &[("ANNALS_HTTP__DEADLINE_MS", "5000")]).await;
     let mut slow = JoinSet::new();
-    let body = post_head("/v1/orders", 1_000);
-    for begin in [
-        &b""[..],
-        b"P",
-        b"PRI * HTTP/2.0",
-        b"GET /livez HTTP/1.1\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
-        &[&get("/livez")[..], b"GET /livez HTTP/1.1\r\n"].concat(),
-        &body,
-    ] {
-        for is_trickling in [false, true] {
+    for is_trickling in [false, true] {
+        let body = post_head("/v1/orders", 1_000);
+        for begin in [
+            &b""[..],
+            b"P",
+            b"PRI * HTTP/2.0",
+            b"GET /livez HTTP/1.1\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+            &[&get("/livez")[..], b"GET /livez HTTP/1.1\r\n"].concat(),
+            &body,
+        ] {
             let (address, begin) = (target.process.address, begin.to_owned());
             slow.spawn(async move {
                 let mut client = Raw::connect(address).await;
