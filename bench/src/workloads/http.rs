@@ -42,11 +42,11 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
     let product = product(&bus, &store).await?;
     let address = format!("/v1/products/{product}");
     let (bare, ours) = (start("bare", &database).await?, start("feed", &database).await?);
-    let (mut plain, mut query) = (Pair::default(), Pair::default());
+    let (mut nothing, mut query) = (Pair::default(), Pair::default());
     let (mut placed, mut decided) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
-        plain.bare.push(bare.ask(PLAIN, None, plan.time).await?);
-        plain.ours.push(ours.ask(PLAIN, None, plan.time).await?);
+        nothing.bare.push(bare.ask(PLAIN, None, plan.time).await?);
+        nothing.ours.push(ours.ask(PLAIN, None, plan.time).await?);
         query.bare.push(bare.ask(&address, None, plan.time).await?);
         query.ours.push(ours.ask(&address, None, plan.time).await?);
         placed.push(ours.ask("/v1/orders", Some(&script(product)), plan.time).await?);
@@ -54,13 +54,13 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
     }
     let of = |asked: Vec<Asked>| middle(asked, |asked| asked.rate);
     let (placed, decided) = (of(placed), median(decided));
-    let cost = middle(plain.ours.clone(), |asked| asked.cpu_us).cpu_us
-        - middle(plain.bare.clone(), |asked| asked.cpu_us).cpu_us;
-    let (plain_bare, plain_ours) = (of(plain.bare), of(plain.ours));
+    let cost = middle(nothing.ours.clone(), |asked| asked.cpu_us).cpu_us
+        - middle(nothing.bare.clone(), |asked| asked.cpu_us).cpu_us;
+    let (bare_route, all_layers) = (of(nothing.bare), of(nothing.ours));
     let (query_bare, query_ours) = (of(query.bare), of(query.ours));
     for (what, asked) in [
-        ("bare route", plain_bare),
-        ("the same through all layers", plain_ours),
+        ("bare route", bare_route),
+        ("the same through all layers", all_layers),
         ("bare route with one prepared select", query_bare),
         ("product by id", query_ours),
         ("place an order, durable", placed),
@@ -154,7 +154,8 @@ async fn product(bus: &CommandBus, store: &EventStore) -> anyhow::Result<Product
     let worker = projections::Worker { id: event::id(), name: "bench".to_owned() };
     let wakeup = Wakeup::listen(store.pool().clone());
     let changed = projections::engine::changes(store.pool().clone());
-    let engine = Engine::new(follow::source(store), projections::ALL, worker, wakeup, changed);
+    let engine =
+        Engine::new(super::rebuild::source(store), projections::ALL, worker, wakeup, changed);
     let reached = engine.reached();
     let running = tokio::spawn(engine.run(stop.clone()));
     let model = projections::products::PRODUCTS.model();
