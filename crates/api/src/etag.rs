@@ -10,12 +10,13 @@ use std::fmt;
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use eventstore::{Position, Receipt, StreamVersion};
 use projections::Revision;
 use serde::Serialize;
 
+use crate::if_none_match::IfNoneMatch;
 use crate::problem::{Code, Problem};
 
 /// The tag of a state of a document.
@@ -32,6 +33,12 @@ impl ETag {
         let mut streams = receipt.streams.iter();
         let written = streams.find(|(stream, _)| stream.category() == category);
         written.map(|(_, version)| Self(Revision { version: *version, position: receipt.position }))
+    }
+
+    /// `body`, which is of this state, unless the client has it.
+    pub(crate) fn show<T: Serialize>(self, if_none_match: &IfNoneMatch, body: T) -> Response {
+        let tag = self.to_string();
+        if_none_match.answer(&tag, "private, no-cache", || Json(body).into_response())
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -51,41 +58,6 @@ impl ETag {
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}-{}\"", self.0.version, self.0.position)
-    }
-}
-
-/// What the client has already, from `If-None-Match`.
-#[derive(Debug)]
-pub(crate) struct IfNoneMatch(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let values = parts.headers.get_all(header::IF_NONE_MATCH).iter();
-        let given: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
-        Ok(Self(given.join(",")))
-    }
-}
-
-impl IfNoneMatch {
-    /// `body`, which `revision` tells apart: 200, or 304 without it if the client has it.
-    pub(crate) fn answer<T: Serialize>(&self, revision: Revision, body: T) -> Response {
-        let tag = ETag::of(revision);
-        let has_it = self.0.split(',').map(str::trim).any(|given| {
-            given == "*" || ETag::parse(given.strip_prefix("W/").unwrap_or(given)) == Some(tag)
-        });
-        let mut response = if has_it {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            Json(body).into_response()
-        };
-        if let Some(value) = tag.value() {
-            response.headers_mut().insert(header::ETAG, value);
-        }
-        let private = HeaderValue::from_static("private, no-cache");
-        response.headers_mut().insert(header::CACHE_CONTROL, private);
-        response
     }
 }
 

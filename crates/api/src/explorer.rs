@@ -4,12 +4,13 @@
 use std::io::{Cursor, Read as _};
 use std::sync::LazyLock;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
 use crate::fixed_text::FixedText;
+use crate::if_none_match::IfNoneMatch;
 use crate::operation::Operation;
 use crate::problem::{Code, Problem};
 use crate::routes::Routes;
@@ -37,19 +38,21 @@ pub(crate) fn routes() -> Routes {
     let part = |id| Operation::page(id, "A part of the explorer");
     let page = Operation::page("explore", "Shows what the API is");
     Routes::default()
-        .get("/explorer", page, async |asked: HeaderMap| answer(&asked, Some(&*HTML)))
-        .get("/explorer/start.js", part("exploreStart"), async |asked: HeaderMap| {
+        .get("/explorer", page, async |asked: IfNoneMatch| answer(&asked, Some(&*HTML)))
+        .get("/explorer/start.js", part("exploreStart"), async |asked: IfNoneMatch| {
             answer(&asked, Some(&*START))
         })
-        .get("/explorer/swagger-ui-bundle.js", part("exploreProgram"), async |asked: HeaderMap| {
-            answer(&asked, PROGRAM.as_ref())
-        })
-        .get("/explorer/swagger-ui.css", part("exploreStyle"), async |asked: HeaderMap| {
+        .get(
+            "/explorer/swagger-ui-bundle.js",
+            part("exploreProgram"),
+            async |asked: IfNoneMatch| answer(&asked, PROGRAM.as_ref()),
+        )
+        .get("/explorer/swagger-ui.css", part("exploreStyle"), async |asked: IfNoneMatch| {
             answer(&asked, STYLE.as_ref())
         })
 }
 
-fn answer(asked: &HeaderMap, text: Option<&'static FixedText>) -> Response {
+fn answer(asked: &IfNoneMatch, text: Option<&'static FixedText>) -> Response {
     let Some(text) = text else {
         return Problem::new(Code::Internal, "The explorer cannot be unpacked.").into_response();
     };

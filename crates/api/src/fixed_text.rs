@@ -1,8 +1,10 @@
 //! Answers that are the same until another version of the program answers.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use ring::digest::{SHA256, digest};
+
+use crate::if_none_match::IfNoneMatch;
 
 /// A text that does not change, and its tag.
 pub(crate) struct FixedText {
@@ -22,26 +24,10 @@ impl FixedText {
         &self.text
     }
 
-    /// 200 with it, or 304 for who has it.
-    pub(crate) fn answer(&'static self, asked: &HeaderMap) -> Response {
-        let given = asked.get_all(header::IF_NONE_MATCH).iter();
-        let mut given = given.filter_map(|value| value.to_str().ok()).flat_map(|it| it.split(','));
-        let has_it = given.any(|tag| {
-            let tag = tag.trim();
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.tag
-        });
-        let mut response = if has_it {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
+    /// The text, for who has not got it.
+    pub(crate) fn answer(&'static self, if_none_match: &IfNoneMatch) -> Response {
+        if_none_match.answer(&self.tag, "no-cache", || {
             ([(header::CONTENT_TYPE, self.media_type)], self.text.as_str()).into_response()
-        };
-        let mut put = |name: HeaderName, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                response.headers_mut().insert(name, value);
-            }
-        };
-        put(header::ETAG, &self.tag);
-        put(header::CACHE_CONTROL, "no-cache");
-        response
+        })
     }
 }

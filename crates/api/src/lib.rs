@@ -9,6 +9,7 @@ mod body;
 mod cursor;
 mod etag;
 mod fixed_text;
+mod if_none_match;
 mod layers;
 mod metrics;
 mod money;

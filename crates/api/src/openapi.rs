@@ -5,13 +5,13 @@
 
 use std::sync::LazyLock;
 
-use axum::http::HeaderMap;
 use axum::response::Response;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::fixed_text::FixedText;
+use crate::if_none_match::IfNoneMatch;
 use crate::operation::{Answer, Content, Operation, Parameter, schema_of};
 use crate::principal::Permission;
 use crate::problem;
@@ -37,7 +37,7 @@ pub(crate) fn routes() -> Routes {
     Routes::default().get("/openapi.json", shown, show)
 }
 
-async fn show(asked: HeaderMap) -> Response {
+async fn show(asked: IfNoneMatch) -> Response {
     DOCUMENT.answer(&asked)
 }
 

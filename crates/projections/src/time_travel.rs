@@ -62,7 +62,7 @@ pub enum TimeTravelError {
 
 /// The document `id` as it was at `moment`, if there was one then.
 ///
-/// Its cost is that of reading the events of its streams up to then.
+/// Its time is that of reading the events of its streams up to then; of memory it takes a page of each.
 ///
 /// # Errors
 /// See [`TimeTravelError`].
@@ -81,24 +81,42 @@ pub async fn document<D: Document>(
         // One position for all its streams, so that no event is missing before another one.
         moment => store.position_at(moment).await?,
     };
-    let mut events: Vec<RecordedEvent> = Vec::new();
-    for stream in D::streams(id) {
-        let slice = StreamSlice::as_of(Moment::Position(to));
-        let read = store.read_stream(&stream, slice);
-        let read =
-            read.try_filter(|event| std::future::ready(projection.reads(&event.event_type.name)));
-        events.extend(read.try_collect::<Vec<_>>().await?);
+    let slice = StreamSlice::as_of(Moment::Position(to));
+    let streams = D::streams(id);
+    // Each is in order by itself: of what comes next in each, the earliest comes next of all. So a
+    // page of each stream is held and no more, however long they are.
+    let mut reads = Vec::with_capacity(streams.len());
+    for stream in &streams {
+        let mut read = Box::pin(store.read_stream(stream, slice));
+        let next = read.try_next().await?;
+        reads.push((next, read));
     }
-    events.sort_by_key(|event| event.position);
     let mut document = None;
-    for recorded in &events {
-        let read = (source.decode)(recorded).map_err(|source| TimeTravelError::Undecodable {
-            position: recorded.position,
-            source,
-        })?;
-        for event in read {
-            document = evolve(document, &Entry { event, recorded })?;
+    while let Some((next, read)) = reads
+        .iter_mut()
+        .filter(|(next, _)| next.is_some())
+        .min_by_key(|(next, _)| next.as_ref().map(|event| event.position))
+    {
+        let recorded = std::mem::replace(next, read.try_next().await?);
+        if let Some(recorded) = recorded.filter(|event| projection.reads(&event.event_type.name)) {
+            document = take_in(source, document, &recorded)?;
         }
+    }
+    Ok(document)
+}
+
+/// The document after `recorded`.
+fn take_in<D: Document>(
+    source: &Source,
+    before: Option<D>,
+    recorded: &RecordedEvent,
+) -> Result<Option<D>, TimeTravelError> {
+    let read = (source.decode)(recorded)
+        .map_err(|source| TimeTravelError::Undecodable { position: recorded.position, source })?;
+    let entries = read.into_iter().map(|event| Entry { event, recorded });
+    let mut document = before;
+    for entry in entries {
+        document = evolve(document, &entry)?;
     }
     Ok(document)
 }

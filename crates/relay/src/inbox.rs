@@ -18,17 +18,33 @@ pub async fn prepare(pool: &PgPool, days: &[NaiveDate]) -> Result<(), sqlx::Erro
     within(prepared.execute(pool)).await.map(drop)
 }
 
-/// Drops the marks of days into which none came for `keep_days` days, of all consumers; answers with
-/// how many days that were. A message of such a day that is delivered again takes effect again.
+/// What became of an attempt to drop days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retired {
+    /// Days whose marks are gone.
+    pub dropped: i32,
+    /// Days that are old enough, but whose marks somebody holds.
+    pub left: i64,
+}
+
+/// Drops the marks of days into which none came for `keep_days` days, of all consumers. A message of
+/// such a day that is delivered again takes effect again.
 ///
-/// Whoever holds one of them is not waited for: the next call tries it again.
+/// Whoever holds one of them is not waited for: call it again soon if some are left.
 ///
 /// # Errors
 /// The database cannot be reached.
-pub async fn retire(pool: &PgPool, keep_days: NonZeroU16) -> Result<i32, sqlx::Error> {
-    let retired = sqlx::query_scalar!(
-        r#"SELECT relay.retire_inbox($1) AS "days!""#,
-        i32::from(keep_days.get())
+pub async fn retire(pool: &PgPool, keep_days: NonZeroU16) -> Result<Retired, sqlx::Error> {
+    let keep_days = i32::from(keep_days.get());
+    let dropped = sqlx::query_scalar!(r#"SELECT relay.retire_inbox($1) AS "days!""#, keep_days);
+    let dropped = within(dropped.fetch_one(pool)).await?;
+    let left = sqlx::query_scalar!(
+        r#"
+        SELECT count(*) AS "days!"
+        FROM relay.inbox_days
+        WHERE touched_on < (clock_timestamp() AT TIME ZONE 'UTC')::date - $1::integer
+        "#,
+        keep_days,
     );
-    within(retired.fetch_one(pool)).await
+    Ok(Retired { dropped, left: within(left.fetch_one(pool)).await? })
 }

@@ -6,7 +6,8 @@ use domain::ids::OrderId;
 use projections::orders::{self, ORDERS, Order};
 
 use super::OrderBody;
-use crate::etag::IfNoneMatch;
+use crate::etag::ETag;
+use crate::if_none_match::IfNoneMatch;
 use crate::operation::{Operation, Parameter};
 use crate::parameters::Parameters;
 use crate::params::Path;
@@ -42,5 +43,5 @@ pub(super) async fn show(
         (orders::get(queries, id).await?, "No order has this id.")
     };
     let order = order.ok_or_else(|| Problem::new(Code::NotFound, absent))?;
-    Ok(if_none_match.answer(order.revision, OrderBody::from(order)))
+    Ok(ETag::of(order.revision).show(&if_none_match, OrderBody::from(order)))
 }

@@ -6,7 +6,8 @@ use domain::ids::ProductId;
 use projections::products::{self, PRODUCTS, Product};
 
 use super::ProductBody;
-use crate::etag::IfNoneMatch;
+use crate::etag::ETag;
+use crate::if_none_match::IfNoneMatch;
 use crate::operation::{Operation, Parameter};
 use crate::parameters::Parameters;
 use crate::params::Path;
@@ -42,5 +43,5 @@ pub(super) async fn show(
         (products::get(queries, id).await?, "No product has this id.")
     };
     let product = product.ok_or_else(|| Problem::new(Code::NotFound, absent))?;
-    Ok(if_none_match.answer(product.revision, ProductBody::from(product)))
+    Ok(ETag::of(product.revision).show(&if_none_match, ProductBody::from(product)))
 }

@@ -29,6 +29,8 @@ impl Planner {
     }
 
     /// Enters what has come by `now`. Processes that do so at the same time enter it once.
+    ///
+    /// What goes wrong with one job does not keep the others waiting; the first of it is the error.
     pub(super) async fn plan(
         &mut self,
         ledger: &Ledger,
@@ -39,16 +41,18 @@ impl Planner {
             ledger.begin(&self.names, now).await?;
             plans = ledger.plans(&self.names).await?;
         }
+        let mut outcome = Ok(());
         for job in &self.jobs {
             let Some(&upto) = plans.get(job.name) else { continue };
             let known = self.next.get(job.name).filter(|(planned, _)| *planned == upto);
             let next = known.map_or_else(|| job.schedule.next(upto), |(_, next)| *next);
             self.next.insert(job.name, (upto, next));
             if next.is_some_and(|next| next <= now) {
-                ledger.plan(job.name, (upto, now), &plan(job, upto, now)).await?;
+                let planned = ledger.plan(job.name, (upto, now), &plan(job, upto, now)).await;
+                outcome = outcome.and(planned);
             }
         }
-        Ok(())
+        outcome
     }
 }
 

@@ -152,7 +152,8 @@ impl Runner {
         running: &mut Running,
         stop: &CancellationToken,
     ) -> Result<(), sqlx::Error> {
-        planner.plan(&self.ledger, self.clock.now()).await?;
+        // What is entered already is taken also when nothing can be entered.
+        let entered = planner.plan(&self.ledger, self.clock.now()).await;
         while running.jobs.len() < AT_ONCE {
             let others = self.jobs.iter().filter(|job| !running.jobs.contains(job.name));
             let others: Vec<_> = others.map(|job| job.name.to_owned()).collect();
@@ -166,7 +167,7 @@ impl Runner {
                 Ended { job: job.name, outcome, took: begun.elapsed() }
             });
         }
-        Ok(())
+        entered
     }
 
     fn report(&self, looked: Result<(), sqlx::Error>) {

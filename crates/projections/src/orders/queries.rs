@@ -123,6 +123,30 @@ pub struct Listing {
     pub oldest_first: bool,
 }
 
+/// One query for each sort, so that each is checked and planned by itself.
+macro_rules! rows {
+    ($pool:expr, $after:expr, $status:expr, $limit:expr, $compare:literal $direction:literal) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT order_id, status, total, currency, placed_at, placed_position, version, "
+                + "changed_position, shortages AS \"shortages: Json<Vec<Shortage>>\" "
+                + "FROM orders_v2.orders "
+                + "WHERE ($1::bigint IS NULL OR placed_position "
+                + $compare
+                + " $1) "
+                + "AND ($2::text IS NULL OR status = $2) "
+                + "ORDER BY placed_position "
+                + $direction
+                + " LIMIT $3",
+            $after,
+            $status,
+            $limit,
+        )
+        .fetch_all($pool)
+        .await?
+    };
+}
+
 /// At most `limit` orders of `listing`, beginning behind the one that was placed at `after`.
 ///
 /// # Errors
@@ -134,41 +158,11 @@ pub async fn list(
     limit: u16,
 ) -> Result<Page, sqlx::Error> {
     let status = listing.status.map(Status::as_str);
-    let more = i64::from(limit) + 1;
+    let wanted = i64::from(limit) + 1;
     let mut rows = if listing.oldest_first {
-        sqlx::query_as!(
-            Row,
-            r#"
-            SELECT order_id, status, total, currency, placed_at, placed_position, version, changed_position,
-                   shortages AS "shortages: Json<Vec<Shortage>>"
-            FROM orders_v2.orders
-            WHERE ($1::bigint IS NULL OR placed_position > $1) AND ($2::text IS NULL OR status = $2)
-            ORDER BY placed_position
-            LIMIT $3
-            "#,
-            after,
-            status,
-            more,
-        )
-        .fetch_all(pool)
-        .await?
+        rows!(pool, after, status, wanted, ">" "ASC")
     } else {
-        sqlx::query_as!(
-            Row,
-            r#"
-            SELECT order_id, status, total, currency, placed_at, placed_position, version, changed_position,
-                   shortages AS "shortages: Json<Vec<Shortage>>"
-            FROM orders_v2.orders
-            WHERE ($1::bigint IS NULL OR placed_position < $1) AND ($2::text IS NULL OR status = $2)
-            ORDER BY placed_position DESC
-            LIMIT $3
-            "#,
-            after,
-            status,
-            more,
-        )
-        .fetch_all(pool)
-        .await?
+        rows!(pool, after, status, wanted, "<" "DESC")
     };
     let more = rows.len() > usize::from(limit);
     rows.truncate(limit.into());

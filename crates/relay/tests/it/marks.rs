@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 
+use relay::inbox::Retired;
 use relay::{ConsumerConfig, Marks, inbox};
 
 use crate::consumers::Plan;
@@ -50,11 +51,13 @@ async fn marks_go_by_the_day_when_none_came_for_long_enough() {
     world.append(20).await;
     world.takes_effect().await;
     let keep = NonZeroU16::new(7).unwrap();
-    assert_eq!(inbox::retire(&world.pool(), keep).await.unwrap(), 1);
+    let retired = inbox::retire(&world.pool(), keep).await.unwrap();
+    assert_eq!(retired, Retired { dropped: 1, left: 1 }, "one is held");
     // The day of what took effect now is there too.
     assert_eq!(world.days().await, 3);
     transaction.commit().await.unwrap();
-    assert_eq!(inbox::retire(&world.pool(), keep).await.unwrap(), 1, "the other day");
+    let retired = inbox::retire(&world.pool(), keep).await.unwrap();
+    assert_eq!(retired, Retired { dropped: 1, left: 0 }, "the other day");
     assert_eq!(world.days().await, 2);
     world.append(20).await;
     world.takes_effect().await;

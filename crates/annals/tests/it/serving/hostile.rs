@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::raw::{PATIENCE, Raw};
 use crate::support::{Process, Site, free_address};
 
-/// Settings that are short, so that a test need not wait for long.
-const SHORT: [(&str, &str); 4] = [
+/// Settings that are short where a test waits for them, and long where they would end what a bystander
+/// asks on a machine that has much else to do.
+const SETTINGS: [(&str, &str); 5] = [
+    ("ANNALS_DATABASE__ACQUIRE_TIMEOUT_MS", "30000"),
     ("ANNALS_HTTP__HEADER_TIMEOUT_MS", "2000"),
     ("ANNALS_HTTP__KEEP_ALIVE_MS", "4000"),
     ("ANNALS_HTTP__WRITE_TIMEOUT_MS", "3000"),
@@ -39,7 +41,7 @@ impl Target {
     async fn start(name: &str, settings: &[(&str, &str)]) -> Self {
         let site = Site::new().await;
         let mut command = site.command(&["serve", "--role", "api", "--role", "projector"]);
-        command.envs(SHORT).envs(settings.iter().copied());
+        command.envs(SETTINGS).envs(settings.iter().copied());
         let mut process = Process::spawn(name, command, free_address());
         process.ready().await;
         let enough = CancellationToken::new();
@@ -88,7 +90,8 @@ async fn stand_by(url: String, enough: CancellationToken) -> usize {
     let mut served = 0;
     while !enough.is_cancelled() {
         let answer = http.get(&url).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
+        let status = answer.status();
+        assert_eq!(status, 200, "{}", answer.text().await.unwrap());
         served += 1;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How long anything may take that has a limit of its own, far below this.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
@@ -17,6 +17,14 @@ pub(super) struct Raw {
 impl Raw {
     pub(super) async fn connect(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap() }
+    }
+
+    /// As [`Self::connect`], but little is taken that is not read: the other side need not work for
+    /// long until it notices.
+    pub(super) async fn connect_narrow(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        Self { stream: socket.connect(address).await.unwrap() }
     }
 
     /// Sends as much as the other side takes; whether that was all.

@@ -67,7 +67,7 @@ async fn who_takes_no_answer_is_closed() {
     for _ in 0..20 {
         let address = target.process.address;
         deaf.spawn(async move {
-            let mut client = Raw::connect(address).await;
+            let mut client = Raw::connect_narrow(address).await;
             // Asks on and on until nothing more is taken, and then the connection ends.
             while client.send(&get("/problems").repeat(100)).await {}
         });
