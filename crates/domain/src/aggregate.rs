@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Product;
+use crate::identity::{Role, Session, User};
 use crate::inventory::{Reservation, Stock};
 use crate::ordering::Order;
 use crate::{Event, Stream};
@@ -109,6 +110,12 @@ aggregates! {
     Reservation,
     /// An order.
     Order,
+    /// Somebody who has an account.
+    User,
+    /// A stay of a user.
+    Session,
+    /// A role.
+    Role,
 }
 
 /// The aggregates a decision is made on, by their streams.

@@ -1,6 +1,7 @@
 //! Domain events: private facts, as the log stores them.
 
 use crate::catalog::CatalogEvent;
+use crate::identity::IdentityEvent;
 use crate::inventory::InventoryEvent;
 use crate::ordering::OrderingEvent;
 use crate::payload::payload_union;
@@ -11,6 +12,8 @@ payload_union! {
     Event {
         /// What happened in the catalog.
         Catalog(CatalogEvent) in "catalog",
+        /// What happened to users, their sessions and roles.
+        Identity(IdentityEvent) in "identity",
         /// What happened in the inventory.
         Inventory(InventoryEvent) in "inventory",
         /// What happened in ordering.
@@ -21,9 +24,10 @@ payload_union! {
 impl Event {
     /// The stream it belongs to.
     #[must_use]
-    pub const fn stream(&self) -> Stream {
+    pub fn stream(&self) -> Stream {
         match self {
             Self::Catalog(event) => event.stream(),
+            Self::Identity(event) => event.stream(),
             Self::Inventory(event) => event.stream(),
             Self::Ordering(event) => event.stream(),
         }
@@ -34,7 +38,17 @@ impl Event {
     pub fn claims(&self) -> Vec<Claim> {
         match self {
             Self::Catalog(event) => event.claims(),
+            Self::Identity(event) => event.claims(),
             Self::Inventory(_) | Self::Ordering(_) => Vec::new(),
+        }
+    }
+
+    /// The unique values its stream gives up with it.
+    #[must_use]
+    pub fn releases(&self) -> Vec<Claim> {
+        match self {
+            Self::Identity(event) => event.releases(),
+            Self::Catalog(_) | Self::Inventory(_) | Self::Ordering(_) => Vec::new(),
         }
     }
 }

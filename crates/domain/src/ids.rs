@@ -45,3 +45,11 @@ id! {
     /// An order, and its reservation in the inventory.
     OrderId
 }
+id! {
+    /// Somebody who has an account.
+    UserId
+}
+id! {
+    /// A stay of a user: from a login to its end.
+    SessionId
+}

@@ -1,6 +1,6 @@
 //! The pure domain of Annals: what may happen, and what follows from what has happened.
 //!
-//! Every context (catalog, inventory, ordering) is a module of aggregates, which fold the events of
+//! Every context (catalog, identity, inventory, ordering) is a module of aggregates, which fold the events of
 //! a stream, and of deciders: pure functions from aggregates and a command to new events. Ids and times arrive inside commands; there is no I/O,
 //! no clock, no randomness and no async here, so every rule is tested by plain function calls.
 //!
@@ -25,6 +25,7 @@ pub mod values;
 mod testing;
 
 pub mod catalog;
+pub mod identity;
 pub mod inventory;
 pub mod ordering;
 

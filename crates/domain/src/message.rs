@@ -2,6 +2,7 @@
 
 use crate::Event;
 use crate::catalog::messages::CatalogMessage;
+use crate::identity::messages::IdentityMessage;
 use crate::inventory::messages::InventoryMessage;
 use crate::ordering::messages::OrderingMessage;
 use crate::payload::payload_union;
@@ -15,6 +16,8 @@ payload_union! {
     Message {
         /// What the catalog tells.
         Catalog(CatalogMessage) in "catalog",
+        /// What is told of users and their sessions.
+        Identity(IdentityMessage) in "identity",
         /// What the inventory tells.
         Inventory(InventoryMessage) in "inventory",
         /// What ordering tells.
@@ -28,6 +31,7 @@ impl Message {
     pub fn descriptions() -> Vec<Description> {
         [
             CatalogMessage::descriptions(),
+            IdentityMessage::descriptions(),
             InventoryMessage::descriptions(),
             OrderingMessage::descriptions(),
         ]
@@ -41,6 +45,7 @@ impl Message {
     pub fn of(event: &Event) -> Option<Self> {
         match event {
             Event::Catalog(event) => CatalogMessage::of(event).map(Self::Catalog),
+            Event::Identity(event) => IdentityMessage::of(event).map(Self::Identity),
             Event::Inventory(event) => InventoryMessage::of(event).map(Self::Inventory),
             Event::Ordering(event) => OrderingMessage::of(event).map(Self::Ordering),
         }

@@ -1,6 +1,6 @@
 //! Why a command was refused, over all contexts.
 
-use crate::{catalog, inventory, ordering};
+use crate::{catalog, identity, inventory, ordering};
 
 /// A rule said no. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -8,6 +8,9 @@ pub enum Rejection {
     /// A rule of the catalog.
     #[error(transparent)]
     Catalog(#[from] catalog::Rejection),
+    /// A rule of users, sessions and roles.
+    #[error(transparent)]
+    Identity(#[from] identity::Rejection),
     /// A rule of the inventory.
     #[error(transparent)]
     Inventory(#[from] inventory::Rejection),

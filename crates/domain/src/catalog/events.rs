@@ -50,7 +50,8 @@ impl CatalogEvent {
     pub(crate) fn claims(&self) -> Vec<Claim> {
         match self {
             Self::ProductListed(event) => {
-                vec![Claim { namespace: "catalog.sku", value: event.sku.unique_form() }]
+                let value = event.sku.unique_form();
+                vec![Claim { namespace: "catalog.sku", value, subject: None }]
             }
             Self::ProductRepriced(_) => Vec::new(),
         }

@@ -39,6 +39,7 @@ impl Aggregate for Reservation {
                 InventoryEvent::StockReceived(_) | InventoryEvent::StockReserved(_),
             )
             | Event::Catalog(_)
+            | Event::Identity(_)
             | Event::Ordering(_) => self.outcome,
         };
         Self { outcome }

@@ -37,6 +37,7 @@ impl Aggregate for Stock {
                 InventoryEvent::ReservationMade(_) | InventoryEvent::ReservationRefused(_),
             )
             | Event::Catalog(_)
+            | Event::Identity(_)
             | Event::Ordering(_) => self.available,
         };
         Self { available }

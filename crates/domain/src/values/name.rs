@@ -1,4 +1,4 @@
-//! What people call a product.
+//! What people call things, and each other.
 
 use std::fmt;
 
@@ -14,43 +14,56 @@ const PATTERN: &str = concat!(
     r"[^\u0000-\u001f\u007f-\u009f]*$",
 );
 
-/// A product's name: 1 to 200 characters, none of them a control character, not blank.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(extend("minLength" = 1, "maxLength" = 200, "pattern" = PATTERN))]
-pub struct ProductName(String);
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "String", into = "String")]
+        #[schemars(extend("minLength" = 1, "maxLength" = 200, "pattern" = PATTERN))]
+        pub struct $name(String);
 
-impl ProductName {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for ProductName {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        let fits = (1..=200).contains(&text.chars().count());
-        if fits && !text.trim().is_empty() && !text.chars().any(char::is_control) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidName)
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
-    }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                let fits = (1..=200).contains(&text.chars().count());
+                if fits && !text.trim().is_empty() && !text.chars().any(char::is_control) {
+                    Ok(Self(text))
+                } else {
+                    Err(InvalidName)
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
 }
 
-impl From<ProductName> for String {
-    fn from(name: ProductName) -> Self {
-        name.0
-    }
+name! {
+    /// A product's name: 1 to 200 characters, none of them a control character, not blank.
+    ProductName
 }
-
-impl fmt::Display for ProductName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+name! {
+    /// A person's name: 1 to 200 characters, none of them a control character, not blank.
+    PersonName
 }
 
 /// The text is no name.

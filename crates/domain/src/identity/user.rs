@@ -1,0 +1,173 @@
+//! The user aggregate: an account and how it stands.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::role::RoleName;
+use super::standing::Standing;
+use super::{EmailChanged, IdentityEvent, UserRegistered};
+use crate::ids::{SessionId, UserId};
+use crate::values::{Email, PersonName, Personal};
+use crate::{Aggregate, Aggregates, Event};
+
+/// A user: the account, once there is one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct User(Option<Account>);
+
+/// Somebody's account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// The address.
+    pub email: Personal<Email>,
+    /// Whether it is proved.
+    pub is_verified: bool,
+    /// The address that is wanted instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Personal<Email>>,
+    /// What people call the user.
+    pub name: Personal<PersonName>,
+    /// Whether the user may come in.
+    pub standing: Standing,
+    /// Of which sessions are that are not over.
+    pub generation: u32,
+    /// What the user is granted.
+    pub roles: BTreeSet<RoleName>,
+}
+
+/// Why a command on users, sessions or roles was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The id is in use.
+    #[error("user {0} is registered already")]
+    AlreadyRegistered(UserId),
+    /// Nobody has this id.
+    #[error("no user {0} is registered")]
+    NotRegistered(UserId),
+    /// The user is suspended or has closed the account.
+    #[error("user {0} may not come in")]
+    NotActive(UserId),
+    /// The account is closed for good.
+    #[error("the account of user {0} is closed")]
+    Deactivated(UserId),
+    /// The address is not proved.
+    #[error("the address of user {0} is not verified")]
+    NotVerified(UserId),
+    /// What was proved is not an address of the user.
+    #[error("this is no address of user {0}")]
+    OtherAddress(UserId),
+    /// The id of the session is in use.
+    #[error("session {0} has started already")]
+    AlreadyStarted(SessionId),
+    /// The user has no such session, or it is over.
+    #[error("there is no session {0}")]
+    NoSession(SessionId),
+    /// There is no such role.
+    #[error("there is no role {0}")]
+    NoRole(RoleName),
+}
+
+impl User {
+    /// The account.
+    #[must_use]
+    pub const fn account(&self) -> Option<&Account> {
+        self.0.as_ref()
+    }
+
+    /// The account of the user `id`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn find(aggregates: &Aggregates, id: UserId) -> Result<&Account, Rejection> {
+        let user: Option<&Self> = aggregates.get(super::user(id));
+        user.and_then(Self::account).ok_or(Rejection::NotRegistered(id))
+    }
+
+    /// [`User::find`], of a user who may come in.
+    ///
+    /// # Errors
+    /// There is none, or it is suspended or closed.
+    pub(super) fn find_active(aggregates: &Aggregates, id: UserId) -> Result<&Account, Rejection> {
+        let account = Self::find(aggregates, id)?;
+        match account.standing {
+            Standing::Active => Ok(account),
+            Standing::Suspended | Standing::Deactivated => Err(Rejection::NotActive(id)),
+        }
+    }
+}
+
+impl Aggregate for User {
+    const CATEGORY: &'static str = super::USER;
+
+    fn evolve(self, event: &Event) -> Self {
+        let Event::Identity(event) = event else { return self };
+        if let IdentityEvent::UserRegistered(registered) = event {
+            let UserRegistered { email, name, is_verified, .. } = registered.clone();
+            return Self(Some(Account {
+                email,
+                is_verified,
+                wanted: None,
+                name,
+                standing: Standing::Active,
+                generation: 0,
+                roles: BTreeSet::new(),
+            }));
+        }
+        Self(self.0.map(|account| account.evolve(event)))
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let text = |account: &Account| {
+            let emails = [Some(&account.email), account.wanted.as_ref()].into_iter().flatten();
+            let emails = emails.filter_map(Personal::value).map(|email| email.as_str().len());
+            let name = account.name.value().map_or(0, |name| name.as_str().len());
+            let roles = account.roles.iter().map(|role| size_of_val(role) + role.as_str().len());
+            emails.chain(roles).sum::<usize>() + name
+        };
+        self.0.as_ref().map_or(0, text)
+    }
+}
+
+impl Account {
+    fn evolve(mut self, event: &IdentityEvent) -> Self {
+        match event {
+            IdentityEvent::EmailVerified(_) => self.is_verified = true,
+            IdentityEvent::EmailChangeRequested(wanted) => self.wanted = Some(wanted.email.clone()),
+            IdentityEvent::EmailChanged(EmailChanged { email, .. }) => {
+                self.email = email.clone();
+                self.is_verified = true;
+                self.wanted = None;
+            }
+            IdentityEvent::ProfileChanged(changed) => self.name = changed.name.clone(),
+            IdentityEvent::PasswordChanged(changed) => self.generation = changed.generation,
+            IdentityEvent::SessionsEnded(ended) => self.generation = ended.generation,
+            IdentityEvent::UserSuspended(_) => self.leave(Standing::Suspended),
+            IdentityEvent::UserDeactivated(_) => self.leave(Standing::Deactivated),
+            IdentityEvent::UserReinstated(_) => self.standing = Standing::Active,
+            IdentityEvent::RoleGranted(granted) => {
+                self.roles.insert(granted.role.clone());
+            }
+            IdentityEvent::RoleWithdrawn(withdrawn) => {
+                self.roles.remove(&withdrawn.role);
+            }
+            IdentityEvent::UserRegistered(_)
+            | IdentityEvent::RegistrationRepeated(_)
+            | IdentityEvent::VerificationRequested(_)
+            | IdentityEvent::PasswordResetRequested(_)
+            | IdentityEvent::SessionStarted(_)
+            | IdentityEvent::SessionKept(_)
+            | IdentityEvent::SessionEnded(_)
+            | IdentityEvent::RoleDefined(_)
+            | IdentityEvent::RoleRemoved(_) => {}
+        }
+        self
+    }
+
+    /// Also the sessions of until now are over, so that reinstating brings none of them back.
+    fn leave(&mut self, standing: Standing) {
+        self.standing = standing;
+        self.generation += 1;
+    }
+}
