@@ -3,14 +3,32 @@
 use domain::{Event, STATE_VERSION, State};
 use eventstore::EventType;
 use eventstore::aggregate::{Aggregate, CodecError, DomainEvent, SnapshotPolicy};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
-use crate::{MessageLimit, codec};
+use crate::{MessageLimit, codec, sealing};
 
 /// An aggregate of any kind; nothing before anything has happened to it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone)]
 pub(crate) struct AnyAggregate(pub(crate) Option<State>);
+
+impl Serialize for AnyAggregate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut value = serde_json::to_value(&self.0).map_err(S::Error::custom)?;
+        sealing::seal_value(&mut value).map_err(S::Error::custom)?;
+        value.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for AnyAggregate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let json = sealing::open(json.get()).map_err(D::Error::custom)?;
+        serde_json::from_str(&json).map(Self).map_err(D::Error::custom)
+    }
+}
 
 impl Aggregate for AnyAggregate {
     type Event = AnyEvent;
@@ -47,11 +65,12 @@ impl DomainEvent for AnyEvent {
 
     fn encode(&self) -> Result<String, CodecError> {
         self.limit.check(&self.event)?;
-        Ok(self.event.encode()?)
+        Ok(sealing::seal(self.event.encode()?)?)
     }
 
     fn decode(event_type: &EventType, payload: &str) -> Result<Self, CodecError> {
-        let event = Event::decode(&event_type.name, event_type.schema_version, payload)?;
+        let payload = sealing::open(payload)?;
+        let event = Event::decode(&event_type.name, event_type.schema_version, &payload)?;
         Ok(Self { event, limit: MessageLimit::NONE })
     }
 

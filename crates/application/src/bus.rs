@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::{Aggregates, Stream};
 use eventstore::aggregate::{Decided, ExecuteError, Repository, Settings, States};
-use eventstore::{EventStore, Receipt, StreamId, StreamVersion};
+use eventstore::{Digests, EventStore, Keyring, KeyringError, Receipt, StreamId, StreamVersion};
 use sqlx::PgConnection;
 
 use crate::aggregates::{AnyAggregate, AnyEvent};
@@ -19,6 +19,7 @@ use crate::{MessageLimit, Refusal, codec};
 pub struct CommandBus {
     aggregates: Repository<AnyAggregate>,
     message_limit: MessageLimit,
+    personal: Option<(Keyring, Digests)>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
@@ -32,7 +33,27 @@ impl CommandBus {
     pub fn new(store: EventStore, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
         let evolution = Arc::clone(codec::evolution());
         let aggregates = Repository::new(store, evolution, Settings::default());
-        Self { aggregates, message_limit: MessageLimit::NONE, clock, ids }
+        Self { aggregates, message_limit: MessageLimit::NONE, personal: None, clock, ids }
+    }
+
+    /// A bus that keeps personal data under the keys of `keyring`; without it, commands with personal
+    /// data are refused.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn with_personal_data(self, keyring: Keyring) -> Result<Self, KeyringError> {
+        let digests = keyring.digests().await?;
+        let aggregates = self.aggregates.with_keyring(keyring.clone());
+        Ok(Self { aggregates, personal: Some((keyring, digests)), ..self })
+    }
+
+    /// For digests of personal data.
+    ///
+    /// # Errors
+    /// There are no keys.
+    pub(crate) fn digests(&self) -> Result<&Digests, CommandError> {
+        let digests = self.personal.as_ref().map(|(_, digests)| digests);
+        digests.ok_or_else(|| CommandError::Encode(codec::WithoutKeys.into()))
     }
 
     /// A bus that appends no event whose public message is larger than `limit`; such a command
@@ -64,7 +85,7 @@ impl CommandBus {
         let ids: Vec<_> = streams.values().cloned().collect();
         let decide = |states: &States<'_, AnyAggregate>| {
             span.decides();
-            decide(command, &streams, states, self.message_limit)
+            self.decide(command, &streams, states)
         };
         let outcome = self.aggregates.execute_over(&ids, &given, decide).await;
         span.end(&outcome);
@@ -87,46 +108,51 @@ impl CommandBus {
         let ids: Vec<_> = streams.values().cloned().collect();
         let decide = |states: &States<'_, AnyAggregate>| {
             span.decides();
-            decide(command, &streams, states, self.message_limit)
+            self.decide(command, &streams, states)
         };
         let outcome = self.aggregates.execute_in(connection, &ids, &given, decide).await;
         span.end(&outcome);
         outcome
     }
-}
 
-/// What follows from `command`, given the states of its streams. Pure.
-fn decide(
-    command: &Command,
-    streams: &BTreeMap<Stream, StreamId>,
-    states: &States<'_, AnyAggregate>,
-    limit: MessageLimit,
-) -> Result<Decided<AnyEvent>, Refusal> {
-    if let Some((stream, expected)) = command.expected {
-        let actual = states.version(&codec::stream_id(stream));
-        // Of what is not there nobody has seen a state: the decision says so.
-        if actual != expected && actual != StreamVersion::START {
-            return Err(Refusal::Changed { stream, expected, actual });
+    /// What follows from `command`, given the states of its streams. Pure.
+    fn decide(
+        &self,
+        command: &Command,
+        streams: &BTreeMap<Stream, StreamId>,
+        states: &States<'_, AnyAggregate>,
+    ) -> Result<Decided<AnyEvent>, Refusal> {
+        if let Some((stream, expected)) = command.expected {
+            let actual = states.version(&codec::stream_id(stream));
+            // Of what is not there nobody has seen a state: the decision says so.
+            if actual != expected && actual != StreamVersion::START {
+                return Err(Refusal::Changed { stream, expected, actual });
+            }
         }
-    }
-    let mut aggregates = Aggregates::default();
-    for (stream, id) in streams {
-        if let Some(AnyAggregate(Some(state))) = states.get(id) {
-            aggregates.insert(*stream, state.clone());
+        let mut aggregates = Aggregates::default();
+        for (stream, id) in streams {
+            if let Some(AnyAggregate(Some(state))) = states.get(id) {
+                aggregates.insert(*stream, state.clone());
+            }
         }
-    }
-    let mut decided = Decided::default();
-    for decision in &command.decisions {
-        for event in decision.decide(&aggregates)? {
-            // Later decisions see what earlier ones have brought about.
-            aggregates.apply(&event);
-            let id = codec::stream_id(event.stream());
-            let claims = event.claims().into_iter();
-            decided.claims.extend(claims.map(|claim| codec::claim(claim, &id)));
-            decided.events.push((id, AnyEvent { event, limit }));
+        let mut decided = Decided::default();
+        let (limit, digests) = (self.message_limit, self.personal.as_ref().map(|(_, key)| key));
+        for decision in &command.decisions {
+            for event in decision.decide(&aggregates)? {
+                // Later decisions see what earlier ones have brought about.
+                aggregates.apply(&event);
+                let id = codec::stream_id(event.stream());
+                for claim in event.claims() {
+                    decided.claims.push(codec::claim(claim, &id, digests)?);
+                }
+                for claim in event.releases() {
+                    decided.releases.push(codec::claim(claim, &id, digests)?);
+                }
+                decided.events.push((id, AnyEvent { event, limit }));
+            }
         }
+        Ok(decided)
     }
-    Ok(decided)
 }
 
 fn streams(command: &Command) -> BTreeMap<Stream, StreamId> {

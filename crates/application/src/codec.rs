@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
+use domain::ids::UserId;
 use domain::{Claim, DecodeError, Event, Message, PayloadType, Stream};
 use eventstore::evolution::{Evolution, Misshapen};
-use eventstore::{EventId, EventType, Position, RecordedEvent, StreamId};
+use eventstore::{Digests, EventId, EventType, Position, RecordedEvent, StreamId, Subject};
+
+use crate::sealing;
 
 /// An event of the log that today's types cannot read.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,9 @@ pub enum DecodeEventError {
     /// Its type is not known, or its payload does not fit its type.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// It is no JSON.
+    #[error("read as JSON")]
+    Json(#[from] serde_json::Error),
 }
 
 static EVOLUTION: LazyLock<Arc<Evolution>> = LazyLock::new(|| {
@@ -42,7 +48,7 @@ pub fn evolution() -> &'static Arc<Evolution> {
 }
 
 /// Reads a recorded event as what it is in today's domain: one event, unless its shape is an old
-/// one that became several, or none.
+/// one that became several, or none. What is personal in it stays closed: it has no value.
 ///
 /// # Errors
 /// [`Undecodable`]: its type is not known, or its payload does not fit its type.
@@ -51,6 +57,7 @@ pub fn decode(recorded: &RecordedEvent) -> Result<Vec<Event>, Undecodable> {
         |source| Undecodable { event_id: recorded.id, position: recorded.position, source };
     let shapes = EVOLUTION.read(recorded).map_err(|error| undecodable(error.into()))?;
     let events = shapes.into_iter().map(|(EventType { name, schema_version }, payload)| {
+        let payload = sealing::close(&payload).map_err(|error| undecodable(error.into()))?;
         Event::decode(&name, schema_version, &payload).map_err(|error| undecodable(error.into()))
     });
     events.collect()
@@ -65,10 +72,35 @@ pub(crate) fn subject(event: &Event) -> Option<String> {
     Message::of(event).map(|message| message.payload_type().to_string())
 }
 
-/// `claim` as that of the stream `id`.
-pub(crate) fn claim(claim: Claim, id: &StreamId) -> eventstore::Claim {
-    eventstore::Claim::new(claim.namespace, claim.value, id.clone())
+/// `claim` as that of the stream `id`: of what is personal only a digest.
+///
+/// # Errors
+/// It is personal, and there are no keys.
+pub(crate) fn claim(
+    claim: Claim,
+    id: &StreamId,
+    digests: Option<&Digests>,
+) -> Result<eventstore::Claim, WithoutKeys> {
+    let Claim { namespace, value, subject: of } = claim;
+    match (of, digests) {
+        (None, _) => Ok(eventstore::Claim::new(namespace, value, id.clone())),
+        (Some(user), Some(digests)) => {
+            Ok(digests.claim(namespace, &value, id.clone(), subject(user)))
+        }
+        (Some(_), None) => Err(WithoutKeys),
+    }
 }
+
+/// Under which name personal data of a user is sealed.
+#[expect(clippy::expect_used, reason = "a short word and a UUID are always a subject")]
+pub(crate) fn subject(user: UserId) -> Subject {
+    Subject::new(format!("user:{user}")).expect("subject of a user")
+}
+
+/// Something personal was to be kept, but this process has no keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("personal data takes keys, and there are none")]
+pub struct WithoutKeys;
 
 #[expect(clippy::expect_used, reason = "a category and a UUID are always a valid stream id")]
 pub(crate) fn stream_id(stream: Stream) -> StreamId {

@@ -13,6 +13,7 @@ mod aggregates;
 mod codec;
 mod message_limit;
 mod refusal;
+mod sealing;
 mod span;
 
 pub mod audit;
@@ -26,7 +27,7 @@ pub mod catalog;
 pub mod ordering;
 
 pub use bus::{CommandBus, CommandError};
-pub use codec::{DecodeEventError, Undecodable, decode, evolution};
+pub use codec::{DecodeEventError, Undecodable, WithoutKeys, decode, evolution};
 pub use command::{Command, Origin};
 pub use message_limit::{MessageLimit, MessageTooLarge};
 pub use refusal::Refusal;

@@ -55,7 +55,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         causation_id: None,
         trace: None,
     };
-    let fingerprint = keyring.fingerprint(email.as_bytes()).await?;
+    let digests = keyring.digests().await?;
+    let fingerprint = digests.fingerprint(email.as_bytes());
     store
         .append(Append {
             expectations: vec![(stream.clone(), ExpectedVersion::NO_STREAM)],
@@ -65,9 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 payload,
             )],
             // Unique as long as the subject is not erased, and stored as a digest only.
-            claims: vec![
-                keyring.claim("example.email", &email, stream.clone(), subject.clone()).await?,
-            ],
+            claims: vec![digests.claim("example.email", &email, stream.clone(), subject.clone())],
             ..Append::new(CommandId::new(Uuid::now_v7()), fingerprint, metadata.clone())
         })
         .await?;

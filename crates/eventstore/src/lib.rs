@@ -29,7 +29,7 @@ pub use names::{
     StreamVersion, Tag,
 };
 pub use personal::{
-    KeyEncryptionKeys, Keyring, KeyringError, Personal, PersonalError, Place, Subject,
+    Digests, KeyEncryptionKeys, Keyring, KeyringError, Personal, PersonalError, Place, Subject,
 };
 pub use query::{Query, QueryItem};
 pub use read::{

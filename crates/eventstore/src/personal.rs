@@ -34,6 +34,7 @@ mod table;
 mod value;
 mod watch;
 
+pub use digest::Digests;
 pub use erase::SUBJECT_ERASED;
 pub use error::{KeyringError, PersonalError};
 pub use freshness::TRUST;

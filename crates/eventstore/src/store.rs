@@ -8,7 +8,9 @@ use crate::answer::within;
 use crate::append::receipt;
 use crate::append::writer::Writer;
 use crate::partitions::Partitions;
-use crate::{Append, AppendError, CommandId, Fingerprint, LogId, Position, Receipt};
+use crate::{
+    Append, AppendError, Claim, CommandId, Fingerprint, LogId, Position, Receipt, StreamId,
+};
 
 /// The log of one database. Clones share the pool and the queue of the writer.
 #[derive(Debug, Clone)]
@@ -62,6 +64,20 @@ impl EventStore {
     #[tracing::instrument(name = "eventstore.append", skip_all, fields(command.id = %append.command_id))]
     pub async fn append(&self, append: Append) -> Result<Receipt, AppendError> {
         self.writer.append(append).await
+    }
+
+    /// The stream that holds the value of `claim`, whichever that is.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn holder(&self, claim: &Claim) -> Result<Option<StreamId>, sqlx::Error> {
+        let holder = sqlx::query_scalar!(
+            "SELECT stream FROM eventstore.claims WHERE namespace = $1 AND value = $2",
+            claim.namespace,
+            claim.value,
+        );
+        let holder = within(holder.fetch_optional(&self.pool)).await?;
+        Ok(holder.map(|stream| StreamId::recorded(stream.into())))
     }
 
     /// What the command `id` did, if it took effect. If there is none, it may take effect yet: an

@@ -127,7 +127,7 @@ pub struct Claim {
     /// Whose it is; one of the streams of the append.
     pub stream: StreamId,
     /// Of whom it says something: erasing the subject releases it. The value itself is stored as it
-    /// is, so one that is personal is hidden first: [`Keyring::claim`](crate::Keyring::claim).
+    /// is, so one that is personal is hidden first: [`Digests::claim`](crate::Digests::claim).
     pub subject: Option<Subject>,
 }
 
@@ -161,7 +161,7 @@ impl Fingerprint {
     /// SHA-256 of `body`, which must be the same bytes whenever the same is asked.
     ///
     /// Whoever reads the database can try out guesses: a body with personal data takes
-    /// [`Keyring::fingerprint`](crate::Keyring::fingerprint).
+    /// [`Digests::fingerprint`](crate::Digests::fingerprint).
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
         Self(Sha256::digest(body).into())

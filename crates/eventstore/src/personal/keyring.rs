@@ -9,7 +9,8 @@ use tokio::sync::OnceCell;
 use uuid::Builder;
 
 use super::cache::Cache;
-use super::cipher::{self, KeyBytes, SubjectKey};
+use super::cipher::{self, SubjectKey};
+use super::digest::Digests;
 use super::erasures::Erasures;
 use super::freshness::{Asked, Freshness};
 use super::rotate::key_encryption_keys_in_use;
@@ -47,7 +48,7 @@ pub(super) struct Shared {
     pub(super) erasures: Arc<Erasures>,
     pub(super) freshness: Freshness,
     /// The key of digests, which is never erased.
-    pub(super) digests: OnceCell<KeyBytes>,
+    pub(super) digests: OnceCell<Digests>,
     cache: Mutex<Cache>,
 }
 

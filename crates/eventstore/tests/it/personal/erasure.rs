@@ -74,8 +74,8 @@ async fn an_erased_subject_takes_no_new_data_and_its_claims_are_free() {
     let keyring = keyring(&store).await;
     let claim = async |name: &str, of: &str, email: &str| {
         let mut command = to(name, exactly(0), 1);
-        let claim = keyring.claim("email", email, stream(name), subject(of));
-        command.claims.push(claim.await.unwrap());
+        let digests = keyring.digests().await.unwrap();
+        command.claims.push(digests.claim("email", email, stream(name), subject(of)));
         append(&store, command).await
     };
     claim("a", "customer:1", "ada@example.org").await.unwrap();
@@ -266,7 +266,8 @@ async fn a_value_that_came_to_be_somebodys_later_is_free_after_the_erasure_too()
         append(&store, command).await
     };
     let of = subject("customer:1");
-    let digest = keyring.claim("email", "ada@example.org", stream("a"), of).await.unwrap();
+    let digest =
+        keyring.digests().await.unwrap().claim("email", "ada@example.org", stream("a"), of);
     claim("a", Claim { subject: None, ..digest.clone() }).await.unwrap();
     claim("a", digest.clone()).await.unwrap();
     erase(&keyring, "customer:1").await.unwrap();
@@ -284,8 +285,8 @@ async fn no_claim_survives_an_erasure_at_the_same_time() {
             let name = format!("a-{number}");
             let mut command = to(&name, exactly(0), 1);
             let (value, of) = (number.to_string(), subject("customer:1"));
-            let claim = keyring.claim("number", &value, stream(&name), of).await.unwrap();
-            command.claims.push(claim);
+            let digests = keyring.digests().await.unwrap();
+            command.claims.push(digests.claim("number", &value, stream(&name), of));
             match append(&store, command).await {
                 Ok(_) | Err(AppendError::SubjectErased { .. }) => {}
                 Err(error) => panic!("{error:?}"),

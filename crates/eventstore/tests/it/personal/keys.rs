@@ -160,15 +160,15 @@ async fn digests_are_the_same_for_ever_and_those_of_nobody_else() {
     let (_database, store) = log().await;
     let (_another_database, another) = log().await;
     let body = b"ada@example.org";
-    let before = keyring(&store).await.fingerprint(body).await.unwrap();
+    let before = keyring(&store).await.digests().await.unwrap().fingerprint(body);
     let rotating = keyring_with(&store, both()).await;
     rotating.rotate().await.unwrap();
-    assert_eq!(rotating.fingerprint(body).await.unwrap(), before);
+    assert_eq!(rotating.digests().await.unwrap().fingerprint(body), before);
     assert_ne!(before, Fingerprint::of(body));
-    assert_ne!(keyring(&another).await.fingerprint(body).await.unwrap(), before);
+    assert_ne!(keyring(&another).await.digests().await.unwrap().fingerprint(body), before);
     let claim = async |namespace: &str| {
         let of = subject("customer:1");
-        rotating.claim(namespace, "ada@example.org", stream("a"), of).await.unwrap()
+        rotating.digests().await.unwrap().claim(namespace, "ada@example.org", stream("a"), of)
     };
     assert_eq!(claim("email").await, claim("email").await);
     assert_ne!(claim("email").await.value, claim("login").await.value);

@@ -80,9 +80,10 @@ async fn neither_a_dump_nor_the_files_nor_the_log_of_the_server_hold_it() {
     command.events.push(sealed(&keyring, "b", "customer:1", EMAIL).await.unwrap());
     command.events[0].payload =
         command.events[0].payload.replace("\"basic\"", &format!("\"{CONTROL}\""));
-    let claim = keyring.claim("email", EMAIL, stream("b"), subject("customer:1")).await.unwrap();
+    let digests = keyring.digests().await.unwrap();
+    let claim = digests.claim("email", EMAIL, stream("b"), subject("customer:1"));
     command.claims.push(claim);
-    let fingerprint = keyring.fingerprint(EMAIL.as_bytes()).await.unwrap();
+    let fingerprint = digests.fingerprint(EMAIL.as_bytes());
     let command = Append { fingerprint, ..Append { command_id: CommandId::new(id()), ..command } };
     append(&store, command).await.unwrap();
     // An error that shows what it is about.
