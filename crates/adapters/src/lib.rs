@@ -1,7 +1,11 @@
 //! Real implementations of the application's ports, one file each.
 
+mod access_tokens;
 mod system_clock;
+mod system_randomness;
 mod time_ordered_ids;
 
+pub use access_tokens::Jwts;
 pub use system_clock::SystemClock;
+pub use system_randomness::SystemRandomness;
 pub use time_ordered_ids::TimeOrderedIds;
