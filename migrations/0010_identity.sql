@@ -14,11 +14,11 @@ CREATE TABLE identity.mailed_tokens (
     digest     bytea       NOT NULL PRIMARY KEY CHECK (octet_length(digest) = 32),
     user_id    uuid        NOT NULL,
     purpose    text        NOT NULL CHECK (purpose IN ('verify-email', 'reset-password')),
-    address    text        COLLATE "C" NOT NULL,
+    address    bytea       NOT NULL CHECK (octet_length(address) = 32),
     expires_at timestamptz NOT NULL
 );
 COMMENT ON TABLE identity.mailed_tokens IS 'What was mailed to users, by SHA-256; used once';
-COMMENT ON COLUMN identity.mailed_tokens.address IS 'The address it was mailed to, as the digest that its claim is made of';
+COMMENT ON COLUMN identity.mailed_tokens.address IS 'The address it was mailed to, as a digest under a key that the database never sees';
 CREATE INDEX mailed_tokens_user_id_idx ON identity.mailed_tokens (user_id, purpose);
 CREATE INDEX mailed_tokens_expires_at_idx ON identity.mailed_tokens (expires_at);
 

@@ -1,8 +1,8 @@
 //! The domain's aggregates and events, as the event store's repository works with them.
 
 use domain::{Event, STATE_VERSION, State};
-use eventstore::EventType;
 use eventstore::aggregate::{Aggregate, CodecError, DomainEvent, SnapshotPolicy};
+use eventstore::{EventType, Tag};
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -72,6 +72,10 @@ impl DomainEvent for AnyEvent {
         let payload = sealing::open(payload)?;
         let event = Event::decode(&event_type.name, event_type.schema_version, &payload)?;
         Ok(Self { event, limit: MessageLimit::NONE })
+    }
+
+    fn tags(&self) -> Vec<Tag> {
+        codec::tags(&self.event)
     }
 
     fn subject(&self) -> Option<String> {

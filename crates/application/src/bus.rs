@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Aggregates, Stream};
-use eventstore::aggregate::{Decided, ExecuteError, Repository, Settings, States};
+use eventstore::aggregate::{Decided, ExecuteError, LoadError, Repository, Settings, States};
 use eventstore::{Digests, EventStore, Keyring, KeyringError, Receipt, StreamId, StreamVersion};
 use sqlx::PgConnection;
 
@@ -45,6 +45,30 @@ impl CommandBus {
         let digests = keyring.digests().await?;
         let aggregates = self.aggregates.with_keyring(keyring.clone());
         Ok(Self { aggregates, personal: Some((keyring, digests)), ..self })
+    }
+
+    /// The aggregates of `streams` as they are now, what is personal in them opened.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub(crate) async fn load(&self, streams: &[Stream]) -> Result<Aggregates, LoadError> {
+        let mut aggregates = Aggregates::default();
+        for stream in streams {
+            let loaded = self.aggregates.load(&codec::stream_id(*stream)).await?;
+            if let AnyAggregate(Some(state)) = loaded.state {
+                aggregates.insert(*stream, state);
+            }
+        }
+        Ok(aggregates)
+    }
+
+    /// For values that are sealed.
+    ///
+    /// # Errors
+    /// There are no keys.
+    pub(crate) fn keyring(&self) -> Result<&Keyring, CommandError> {
+        let keyring = self.personal.as_ref().map(|(keyring, _)| keyring);
+        keyring.ok_or_else(|| CommandError::Encode(codec::WithoutKeys.into()))
     }
 
     /// For digests of personal data.

@@ -5,9 +5,9 @@ use std::sync::{Arc, LazyLock};
 use domain::ids::UserId;
 use domain::{Claim, DecodeError, Event, Message, PayloadType, Stream};
 use eventstore::evolution::{Evolution, Misshapen};
-use eventstore::{Digests, EventId, EventType, Position, RecordedEvent, StreamId, Subject};
+use eventstore::{Digests, EventId, EventType, Position, RecordedEvent, StreamId, Subject, Tag};
 
-use crate::sealing;
+use crate::{access, sealing};
 
 /// An event of the log that today's types cannot read.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,14 @@ pub(crate) fn subject(event: &Event) -> Option<String> {
     Message::of(event).map(|message| message.payload_type().to_string())
 }
 
+/// What `event` can be found by, whoever it happened to.
+pub(crate) fn tags(event: &Event) -> Vec<Tag> {
+    match event {
+        Event::Identity(event) => access::tag(event).into_iter().collect(),
+        Event::Catalog(_) | Event::Inventory(_) | Event::Ordering(_) => Vec::new(),
+    }
+}
+
 /// `claim` as that of the stream `id`: of what is personal only a digest.
 ///
 /// # Errors
@@ -85,7 +93,7 @@ pub(crate) fn claim(
     match (of, digests) {
         (None, _) => Ok(eventstore::Claim::new(namespace, value, id.clone())),
         (Some(user), Some(digests)) => {
-            Ok(digests.claim(namespace, &value, id.clone(), subject(user)))
+            Ok(digests.claim(namespace, &value, id.clone(), personal_subject(user)))
         }
         (Some(_), None) => Err(WithoutKeys),
     }
@@ -93,7 +101,7 @@ pub(crate) fn claim(
 
 /// Under which name personal data of a user is sealed.
 #[expect(clippy::expect_used, reason = "a short word and a UUID are always a subject")]
-pub(crate) fn subject(user: UserId) -> Subject {
+pub(crate) fn personal_subject(user: UserId) -> Subject {
     Subject::new(format!("user:{user}")).expect("subject of a user")
 }
 

@@ -6,7 +6,7 @@ use eventstore::{CommandId, Fingerprint, Metadata, Receipt, StreamVersion};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::CommandError;
+use crate::{CommandBus, CommandError};
 
 /// What shall be decided, and under which id.
 pub struct Command {
@@ -51,6 +51,23 @@ impl Origin {
             causation_id: None,
             trace: self.trace.clone(),
         }
+    }
+}
+
+impl Command {
+    /// `decisions` as one command of `origin`.
+    pub(crate) fn of(
+        bus: &CommandBus,
+        origin: &Origin,
+        fingerprint: Fingerprint,
+        decisions: Vec<Box<dyn Decision>>,
+    ) -> Self {
+        let given = aggregate::Command {
+            id: origin.command_id(bus.ids.next()),
+            fingerprint,
+            metadata: origin.metadata(),
+        };
+        Self { given, decisions, expected: None }
     }
 }
 

@@ -14,16 +14,22 @@ mod codec;
 mod message_limit;
 mod refusal;
 mod sealing;
+mod secret_digest;
 mod span;
 
+pub mod access;
 pub mod audit;
 pub mod bus;
 pub mod command;
 pub mod jobs;
+pub mod opaque_token;
+pub mod passwords;
 pub mod policies;
 pub mod ports;
+pub mod second_factor;
 
 pub mod catalog;
+pub mod identity;
 pub mod ordering;
 
 pub use bus::{CommandBus, CommandError};

@@ -29,7 +29,7 @@ pub use role::{
     DefineRole, Grant, GrantRole, InvalidRole, PermissionName, Reach, RemoveRole, Role, RoleName,
     WithdrawRole,
 };
-pub use session::{EndReason, EndSession, EndSessions, Session, StartSession};
+pub use session::{EndReason, EndSession, EndSessions, Session, StartSession, Stay};
 pub use standing::{DeactivateUser, ReinstateUser, Standing, SuspendUser};
 pub use user::{Account, Rejection, User};
 

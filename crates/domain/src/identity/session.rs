@@ -16,13 +16,22 @@ use crate::{Aggregate, Aggregates, Decider, Event, Stream};
 #[serde(transparent)]
 pub struct Session(Option<Stay>);
 
+/// What is known of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stay {
-    user_id: UserId,
-    generation: u32,
-    expires_at: DateTime<Utc>,
-    ended: Option<EndReason>,
+pub struct Stay {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The user's generation of sessions that it is of.
+    pub generation: u32,
+    /// From where it was started.
+    pub client: Personal<Client>,
+    /// When.
+    pub started_at: DateTime<Utc>,
+    /// When it is over, whatever happens.
+    pub expires_at: DateTime<Utc>,
+    /// Why it is over, if it was ended by itself.
+    pub ended: Option<EndReason>,
 }
 
 /// Why a session is over.
@@ -94,10 +103,10 @@ impl Session {
         })
     }
 
-    /// When it is over, whatever happens.
+    /// What is known of it, if it has started.
     #[must_use]
-    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.0.as_ref().map(|stay| stay.expires_at)
+    pub const fn stay(&self) -> Option<&Stay> {
+        self.0.as_ref()
     }
 
     fn is_of(&self, user_id: UserId, account: &Account) -> bool {
@@ -116,6 +125,8 @@ impl Aggregate for Session {
             IdentityEvent::SessionStarted(started) => Some(Stay {
                 user_id: started.user_id,
                 generation: started.generation,
+                client: started.client.clone(),
+                started_at: started.started_at,
                 expires_at: started.expires_at,
                 ended: None,
             }),
@@ -128,6 +139,12 @@ impl Aggregate for Session {
             _ => self.0,
         };
         Self(stay)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let client = self.0.as_ref().and_then(|stay| stay.client.value());
+        let agent = |client: &Client| client.agent.as_ref().map_or(0, String::len);
+        client.map_or(0, |client| client.address.len() + agent(client))
     }
 }
 

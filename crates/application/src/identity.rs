@@ -1,0 +1,295 @@
+//! Accounts and sessions, as clients use them.
+//!
+//! What happens goes through the [`CommandBus`] like everything else; what must be in no event (hashes
+//! of passwords, what tokens are recognised by) is written in the transaction of the same append. Who
+//! asks learns nothing of others: see [`Identity::register`] and [`Identity::log_in`].
+//!
+//! Tokens: an access token says for some minutes who asks ([`crate::access`] knows which of them are
+//! stale); the refresh token of a session gets the next one, and is replaced each time.
+
+mod accounts;
+mod failures;
+mod log_in;
+mod mailed;
+mod operators;
+mod refresh;
+mod refresh_token;
+mod secrets;
+mod sessions;
+mod signing_keys;
+mod users;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::Decision;
+use domain::identity::{Account, User};
+use domain::ids::{SessionId, UserId};
+use domain::values::Email;
+use eventstore::aggregate::LoadError;
+use eventstore::answer::{begin, within};
+use eventstore::{AppendError, Fingerprint, KeyringError, Receipt};
+use secrecy::SecretString;
+
+use crate::command::{Command, Origin};
+use crate::passwords::{self, PasswordFault};
+use crate::ports::access_tokens::{AccessTokens, SignError};
+use crate::ports::passwords::{BreachedPasswords, PasswordHash, Passwords, PasswordsError};
+use crate::ports::{NoRandomness, Randomness};
+use crate::{CommandBus, CommandError, codec};
+use secrets::{Secret, SecretError};
+
+pub use accounts::{ChangeEmail, ChangePassword, Register};
+pub use log_in::LogIn;
+pub use mailed::{Mailed, Purpose};
+pub use operators::NewAccount;
+pub use sessions::SessionShown;
+pub use signing_keys::SigningKeys;
+pub use users::UserShown;
+
+/// How often an append beside secrets is tried when others are faster.
+const ATTEMPTS: usize = 5;
+
+/// How long things last.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// An access token.
+    pub access_token: TimeDelta,
+    /// A session that is used.
+    pub session: TimeDelta,
+    /// A session that is not.
+    pub idle: TimeDelta,
+    /// What was mailed to prove an address.
+    pub verification: TimeDelta,
+    /// What was mailed to choose another password.
+    pub password_reset: TimeDelta,
+}
+
+/// Accounts and sessions. Clones share everything.
+#[derive(Clone)]
+pub struct Identity {
+    bus: CommandBus,
+    passwords: Arc<dyn Passwords>,
+    breached: Arc<dyn BreachedPasswords>,
+    randomness: Arc<dyn Randomness>,
+    tokens: Arc<dyn AccessTokens>,
+    keys: SigningKeys,
+    lifetimes: Lifetimes,
+}
+
+/// What [`Identity`] is made of besides the bus.
+#[derive(Clone)]
+pub struct Parts {
+    /// Hashes passwords.
+    pub passwords: Arc<dyn Passwords>,
+    /// Knows passwords that others know.
+    pub breached: Arc<dyn BreachedPasswords>,
+    /// For tokens.
+    pub randomness: Arc<dyn Randomness>,
+    /// Signs access tokens.
+    pub tokens: Arc<dyn AccessTokens>,
+    /// With what.
+    pub keys: SigningKeys,
+    /// How long things last.
+    pub lifetimes: Lifetimes,
+}
+
+/// What lets somebody in.
+#[derive(Debug)]
+pub struct Tokens {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// For requests, some minutes long.
+    pub access: SecretString,
+    /// When it is over.
+    pub access_expires_at: DateTime<Utc>,
+    /// For the next pair of tokens, once.
+    pub refresh: SecretString,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// Address or password are wrong, or who asks may not come in: which of it is not told.
+    #[error("address or password are wrong")]
+    NotLetIn,
+    /// The password is right, but the address was never proved.
+    #[error("the address is not verified")]
+    NotVerified,
+    /// The token was never given out, has been used or is over.
+    #[error("the token is not valid")]
+    InvalidToken,
+    /// The password may not be taken.
+    #[error("the password breaks {} rules", .0.len())]
+    WeakPassword(Vec<PasswordFault>),
+    /// Somebody else has proved to have the address.
+    #[error("the address has another account")]
+    AddressTaken,
+    /// More want to come in than can be looked at.
+    #[error("too many passwords are to be checked")]
+    Busy,
+    /// The command had no effect, or may have had.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A state could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The database cannot be reached.
+    #[error("ask the database")]
+    Database(#[from] sqlx::Error),
+    /// Something sealed cannot be written or read.
+    #[error("use the keys of personal data")]
+    Keyring(#[from] KeyringError),
+    /// There is no randomness.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    /// A password could not be hashed.
+    #[error("hash a password")]
+    Passwords(#[source] PasswordsError),
+    /// A token could not be signed.
+    #[error("sign an access token")]
+    Sign(#[from] SignError),
+    /// There is no key to sign with.
+    #[error("there is no key to sign access tokens with")]
+    NoSigningKey,
+}
+
+impl From<PasswordsError> for IdentityError {
+    fn from(error: PasswordsError) -> Self {
+        match error {
+            PasswordsError::Busy => Self::Busy,
+            error => Self::Passwords(error),
+        }
+    }
+}
+
+impl From<SecretError> for IdentityError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Gone => Self::InvalidToken,
+            SecretError::Database(error) => Self::Database(error),
+        }
+    }
+}
+
+impl Identity {
+    /// On `bus`, which must keep personal data.
+    #[must_use]
+    pub fn new(bus: CommandBus, parts: Parts) -> Self {
+        let Parts { passwords, breached, randomness, tokens, keys, lifetimes } = parts;
+        Self { bus, passwords, breached, randomness, tokens, keys, lifetimes }
+    }
+
+    /// Where its commands go.
+    #[must_use]
+    pub const fn bus(&self) -> &CommandBus {
+        &self.bus
+    }
+
+    /// The keys of access tokens.
+    #[must_use]
+    pub const fn keys(&self) -> &SigningKeys {
+        &self.keys
+    }
+
+    /// Verifies and signs access tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &dyn AccessTokens {
+        self.tokens.as_ref()
+    }
+
+    /// A command of `origin` that asks for `decisions`. `asked` tells it from others of the same name:
+    /// no secret belongs there.
+    fn command(
+        &self,
+        origin: &Origin,
+        asked: &impl serde::Serialize,
+        decisions: Vec<Box<dyn Decision>>,
+    ) -> Result<Command, CommandError> {
+        let fingerprint = self.fingerprint(asked)?;
+        Ok(Command::of(&self.bus, origin, fingerprint, decisions))
+    }
+
+    /// What is asked may hold personal data, so nobody can guess it from the fingerprint.
+    fn fingerprint(&self, asked: &impl serde::Serialize) -> Result<Fingerprint, CommandError> {
+        let asked = serde_json::to_vec(asked);
+        let asked = asked.map_err(|error| CommandError::Encode(error.into()))?;
+        Ok(self.bus.digests()?.fingerprint(&asked))
+    }
+
+    /// Appends what follows from `command` and writes `secrets`, all of it or nothing.
+    async fn execute(
+        &self,
+        command: &Command,
+        secrets: &[Secret<'_>],
+    ) -> Result<Receipt, IdentityError> {
+        let pool = self.bus.store().pool();
+        let mut attempt = 1;
+        loop {
+            let mut transaction = within(begin(pool, "BEGIN")).await?;
+            // Before the append, which makes others wait until the end of the transaction.
+            for secret in secrets {
+                within(secret.write(&mut transaction)).await?;
+            }
+            match self.bus.execute_in(&mut transaction, command).await {
+                Ok(receipt) if receipt.repeated => {
+                    within(transaction.rollback()).await?;
+                    return Ok(receipt);
+                }
+                Ok(receipt) => {
+                    within(transaction.commit()).await?;
+                    return Ok(receipt);
+                }
+                Err(CommandError::Append(AppendError::Conflict { .. })) if attempt < ATTEMPTS => {
+                    within(transaction.rollback()).await?;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Who has `email`, if anybody.
+    async fn find(&self, email: &Email) -> Result<Option<UserId>, IdentityError> {
+        let nobody = domain::identity::user(UserId::new(uuid::Uuid::nil()));
+        let claim = domain::Claim {
+            namespace: domain::identity::EMAIL,
+            value: email.unique_form(),
+            subject: Some(UserId::new(uuid::Uuid::nil())),
+        };
+        let digests = Some(self.bus.digests()?);
+        let claim = codec::claim(claim, &codec::stream_id(nobody), digests)
+            .map_err(|error| CommandError::Encode(error.into()))?;
+        let holder = self.bus.store().holder(&claim).await?;
+        let stream = holder.and_then(|stream| stream.as_str().parse::<domain::Stream>().ok());
+        Ok(stream.map(|stream| UserId::new(stream.id())))
+    }
+
+    /// What is kept of an address where it must not be known.
+    fn digest_of(&self, email: &Email) -> Result<[u8; 32], CommandError> {
+        Ok(self.bus.digests()?.of("identity.address", &[email.unique_form().as_bytes()]))
+    }
+
+    /// The account of `user`, what is personal in it opened.
+    async fn account(&self, user: UserId) -> Result<Option<Account>, IdentityError> {
+        let stream = domain::identity::user(user);
+        let aggregates = self.bus.load(&[stream]).await?;
+        Ok(aggregates.get::<User>(stream).and_then(User::account).cloned())
+    }
+
+    /// The hash of a password that may be taken for the account of `email`.
+    async fn new_password(
+        &self,
+        password: &SecretString,
+        email: &Email,
+    ) -> Result<PasswordHash, IdentityError> {
+        let (breached, checked) = (Arc::clone(&self.breached), password.clone());
+        let address = email.as_str().to_owned();
+        let checking = move || passwords::check(&checked, &address, breached.as_ref());
+        let checked = tokio::task::spawn_blocking(checking).await;
+        checked.map_err(|_| PasswordsError::Failed)?.map_err(IdentityError::WeakPassword)?;
+        Ok(self.passwords.hash(password.clone()).await?)
+    }
+}
