@@ -32,6 +32,7 @@ use tower::util::option_layer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
+pub(crate) use authentication::Door;
 pub(crate) use authorization::authorize;
 pub use cors::InvalidOrigin;
 pub use cors::Origins;
@@ -68,6 +69,7 @@ pub(crate) fn wrap(
     ids: Arc<dyn IdSource>,
     metrics: &HttpMetrics,
     limits: Limits,
+    door: Door,
 ) -> Router {
     let routes = routes
         .fallback(async || {
@@ -80,7 +82,7 @@ pub(crate) fn wrap(
         .layer(Extension(limits.origins.clone()))
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(from_fn_with_state(limits.deadline, deadline::within))
-        .layer(from_fn_with_state(limits.anonymous, authentication::authenticate));
+        .layer(from_fn_with_state(door, authentication::authenticate));
     let routes = match limits.rate {
         Some(rate) => routes.layer(from_fn_with_state(rate.start(), rate_limit::limit)),
         None => routes,

@@ -22,6 +22,7 @@ mod principal;
 mod queries;
 mod receipts;
 mod routes;
+mod secret_text;
 mod state;
 mod trace;
 
@@ -34,11 +35,16 @@ pub mod ops;
 pub mod problem;
 pub mod serve;
 
+mod accounts;
 mod audit;
+mod me;
 mod orders;
 mod problems;
 mod products;
 mod projections;
+mod roles;
+mod sessions;
+mod users;
 
 pub use cursor::Cursors;
 pub use layers::{InvalidOrigin, Limits, Origins, RateLimit};
@@ -52,12 +58,19 @@ use axum::Router;
 /// The routes of the public API, with all layers.
 pub fn router(state: ApiState, metrics: &HttpMetrics, limits: Limits) -> Router {
     let ids = state.ids.clone();
-    layers::wrap(routes().into_router().with_state(state), ids, metrics, limits)
+    let anonymous = limits.anonymous.clone();
+    let door = layers::Door::new(state.identity.clone(), state.access.clone(), anonymous);
+    layers::wrap(routes().into_router().with_state(state), ids, metrics, limits, door)
 }
 
 /// Every route, and what it is declared as.
 fn routes() -> routes::Routes {
-    products::routes()
+    accounts::routes()
+        .and(sessions::routes())
+        .and(me::routes())
+        .and(users::routes())
+        .and(roles::routes())
+        .and(products::routes())
         .and(orders::routes())
         .and(feed::routes())
         .and(audit::routes())

@@ -93,6 +93,9 @@ fn document() -> Value {
 fn tags() -> Value {
     let tag = |name, description| json!({"name": name, "description": description});
     json!([
+        tag("account", "Coming in, and one's own account."),
+        tag("users", "Who has an account."),
+        tag("roles", "What may be granted to users."),
         tag("products", "What is offered."),
         tag("orders", "What was asked for."),
         tag("events", "What the public is told, as it happens."),

@@ -105,10 +105,22 @@ impl Operation {
         }
     }
 
+    /// A change that cannot be named: what it answers is told once and kept nowhere.
+    pub(crate) fn exchange(
+        id: &'static str,
+        summary: &'static str,
+        permission: Permission,
+    ) -> Self {
+        let problems = [Code::Contended, Code::Unconfirmed, Code::DatabaseUnavailable];
+        Self::new(id, summary, permission).refused_as(&problems)
+    }
+
     fn new(id: &'static str, summary: &'static str, permission: Permission) -> Self {
         // What layers refuse, whatever is asked.
         let problems = [
             Code::Misdirected,
+            Code::NotLoggedIn,
+            Code::InvalidToken,
             Code::Forbidden,
             Code::TooManyRequests,
             Code::DeadlineExceeded,
@@ -220,6 +232,12 @@ impl Operation {
             headers: vec![ETAG, POSITION, REPLAYED],
             content: None,
         })
+    }
+
+    /// Answers 202: what is to be done is done, or follows, and nothing more is told.
+    pub(crate) fn accepts(self, description: &'static str) -> Self {
+        let (status, headers) = (StatusCode::ACCEPTED, Vec::new());
+        self.answers_with(Answer { status, description, headers, content: None })
     }
 
     /// Answers like this when it works.

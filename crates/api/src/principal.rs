@@ -3,7 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use domain::identity::{Grant, Reach};
+use domain::ids::{SessionId, UserId};
 
 use crate::problem::{Code, Problem};
 
@@ -32,6 +37,18 @@ macro_rules! permissions {
 }
 
 permissions! {
+    /// Come in: register, prove an address, log in.
+    EnterAccount "account.enter",
+    /// Do with one's own account what everybody may; comes with being logged in.
+    OwnAccount "account.self",
+    /// See users.
+    ReadUsers "users.read",
+    /// Suspend users, and grant them roles.
+    ManageUsers "users.manage",
+    /// See what roles grant.
+    ReadRoles "roles.read",
+    /// Say what roles grant.
+    ManageRoles "roles.manage",
     /// See products.
     ReadProducts "products.read",
     /// Offer products, and change what they are offered as.
@@ -50,12 +67,23 @@ permissions! {
     ReadDescription "description.read",
 }
 
-/// Who asks. There are no accounts yet: whoever reaches the listener is the same one.
+/// Who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Principal {
     /// What events and command ids call it.
-    actor: &'static str,
-    granted: Grants,
+    actor: Arc<str>,
+    signed_in: Option<SignedIn>,
+    /// What everybody may do.
+    everybody: Grants,
+    /// What its roles grant.
+    roles: Vec<Arc<BTreeSet<Grant>>>,
+}
+
+/// A user who is logged in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignedIn {
+    pub(crate) user: UserId,
+    pub(crate) session: SessionId,
 }
 
 /// What whoever reaches the listener may do.
@@ -63,21 +91,92 @@ pub(crate) struct Principal {
 pub struct Grants(Arc<BTreeSet<Permission>>);
 
 impl Principal {
-    pub(crate) const fn anonymous(granted: Grants) -> Self {
-        Self { actor: "anonymous", granted }
+    pub(crate) fn anonymous(everybody: Grants) -> Self {
+        static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
+        Self { actor: ANONYMOUS.clone(), signed_in: None, everybody, roles: Vec::new() }
     }
 
-    pub(crate) const fn actor(&self) -> &'static str {
-        self.actor
+    /// A user, who may do what everybody may, what `roles` grant, and what comes with being logged in.
+    pub(crate) fn user(
+        signed_in: SignedIn,
+        everybody: Grants,
+        roles: Vec<Arc<BTreeSet<Grant>>>,
+    ) -> Self {
+        let actor = format!("user:{}", signed_in.user).into();
+        Self { actor, signed_in: Some(signed_in), everybody, roles }
+    }
+
+    pub(crate) fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    pub(crate) fn shared_actor(&self) -> Arc<str> {
+        Arc::clone(&self.actor)
+    }
+
+    /// The user, if it is one.
+    ///
+    /// # Errors
+    /// Nobody is logged in.
+    pub(crate) fn signed_in(&self) -> Result<SignedIn, Problem> {
+        self.signed_in.ok_or_else(not_logged_in)
+    }
+
+    /// How far `permission` goes; nothing if it is not granted.
+    pub(crate) fn reach(&self, permission: Permission) -> Option<Reach> {
+        if self.everybody.0.contains(&permission) {
+            return Some(Reach::All);
+        }
+        let own = permission == Permission::OwnAccount && self.signed_in.is_some();
+        let granted = self.roles.iter().flat_map(|role| role.iter());
+        let granted = granted.filter(|grant| {
+            let name = grant.permission.as_str();
+            name == "*" || name == permission.as_str()
+        });
+        granted.map(|grant| grant.reach).chain(own.then_some(Reach::Own)).max()
     }
 
     /// Refuses if it has not `permission`.
     pub(crate) fn check(&self, permission: Permission) -> Result<(), Problem> {
-        if self.granted.0.contains(&permission) {
+        if self.reach(permission).is_some() {
             return Ok(());
+        }
+        if self.signed_in.is_none() {
+            return Err(not_logged_in());
         }
         let detail = format!("It takes the permission `{permission}`.");
         Err(Problem::new(Code::Forbidden, detail))
+    }
+
+    /// Refuses if it may not itself do what it would let others do.
+    pub(crate) fn check_grants<'a>(
+        &self,
+        grants: impl IntoIterator<Item = &'a Grant>,
+    ) -> Result<(), Problem> {
+        for grant in grants {
+            let asked = grant.permission.as_str();
+            let covered: Vec<_> =
+                Permission::ALL.iter().filter(|known| asked == "*" || known.as_str() == asked).collect();
+            let is_held = |known: &&&Permission| self.reach(***known) >= Some(grant.reach);
+            if !covered.iter().all(|known| is_held(&known)) {
+                let detail = format!("You cannot grant `{asked}`, for you do not have it that far.");
+                return Err(Problem::new(Code::Forbidden, detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_logged_in() -> Problem {
+    Problem::new(Code::NotLoggedIn, "It takes a login.")
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let principal = parts.extensions.get::<Principal>();
+        principal.ok_or_else(not_logged_in)?.signed_in()
     }
 }
 
@@ -86,6 +185,16 @@ impl Grants {
     #[must_use]
     pub fn all() -> Self {
         Self(Arc::new(Permission::ALL.iter().copied().collect()))
+    }
+
+    /// Whether strangers may have it: nothing that others have done can be seen or changed with it.
+    pub(crate) fn are_for_strangers(&self) -> bool {
+        self.0.iter().all(|permission| {
+            matches!(
+                permission,
+                Permission::EnterAccount | Permission::ReadDescription | Permission::ReadProducts
+            )
+        })
     }
 
     /// What `names` name; `*` is everything.

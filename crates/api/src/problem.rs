@@ -102,6 +102,13 @@ impl IntoResponse for Problem {
         if is_momentary {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if self.code.status() == StatusCode::UNAUTHORIZED {
+            let asked = match self.code {
+                Code::InvalidToken => "Bearer error=\"invalid_token\"",
+                _ => "Bearer",
+            };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(asked));
+        }
         response.extensions_mut().insert(ProblemCode(self.code));
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);

@@ -56,6 +56,16 @@ impl Routes {
         self.on((Method::PUT, MethodFilter::PUT), path, operation, handler)
     }
 
+    /// Answers DELETE by `handler`.
+    pub(crate) fn delete<H: Handler<T, ApiState>, T: 'static>(
+        self,
+        path: &'static str,
+        operation: Operation,
+        handler: H,
+    ) -> Self {
+        self.on((Method::DELETE, MethodFilter::DELETE), path, operation, handler)
+    }
+
     /// The routes of `self` and of `others`.
     pub(crate) fn and(mut self, others: Self) -> Self {
         self.operations.extend(others.operations);

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use application::CommandBus;
+use application::access::Access;
+use application::identity::Identity;
 use application::ports::IdSource;
 use axum::extract::FromRef;
 use eventstore::EventStore;
@@ -16,6 +18,10 @@ use crate::queries::Queries;
 pub struct ApiState {
     /// Where commands go.
     pub bus: CommandBus,
+    /// Accounts and sessions.
+    pub identity: Identity,
+    /// Who may do what.
+    pub access: Access,
     /// Where read models are queried.
     pub queries: Queries,
     /// For pages of lists.
@@ -29,6 +35,18 @@ pub struct ApiState {
 impl FromRef<ApiState> for CommandBus {
     fn from_ref(state: &ApiState) -> Self {
         state.bus.clone()
+    }
+}
+
+impl FromRef<ApiState> for Identity {
+    fn from_ref(state: &ApiState) -> Self {
+        state.identity.clone()
+    }
+}
+
+impl FromRef<ApiState> for Access {
+    fn from_ref(state: &ApiState) -> Self {
+        state.access.clone()
     }
 }
 

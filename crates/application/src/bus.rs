@@ -19,7 +19,7 @@ use crate::{MessageLimit, Refusal, codec};
 pub struct CommandBus {
     aggregates: Repository<AnyAggregate>,
     message_limit: MessageLimit,
-    personal: Option<(Keyring, Digests)>,
+    digests: Option<Digests>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
 }
@@ -33,7 +33,7 @@ impl CommandBus {
     pub fn new(store: EventStore, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
         let evolution = Arc::clone(codec::evolution());
         let aggregates = Repository::new(store, evolution, Settings::default());
-        Self { aggregates, message_limit: MessageLimit::NONE, personal: None, clock, ids }
+        Self { aggregates, message_limit: MessageLimit::NONE, digests: None, clock, ids }
     }
 
     /// A bus that keeps personal data under the keys of `keyring`; without it, commands with personal
@@ -43,8 +43,8 @@ impl CommandBus {
     /// The database cannot be reached.
     pub async fn with_personal_data(self, keyring: Keyring) -> Result<Self, KeyringError> {
         let digests = keyring.digests().await?;
-        let aggregates = self.aggregates.with_keyring(keyring.clone());
-        Ok(Self { aggregates, personal: Some((keyring, digests)), ..self })
+        let aggregates = self.aggregates.with_keyring(keyring);
+        Ok(Self { aggregates, digests: Some(digests), ..self })
     }
 
     /// The aggregates of `streams` as they are now, what is personal in them opened.
@@ -62,22 +62,12 @@ impl CommandBus {
         Ok(aggregates)
     }
 
-    /// For values that are sealed.
-    ///
-    /// # Errors
-    /// There are no keys.
-    pub(crate) fn keyring(&self) -> Result<&Keyring, CommandError> {
-        let keyring = self.personal.as_ref().map(|(keyring, _)| keyring);
-        keyring.ok_or_else(|| CommandError::Encode(codec::WithoutKeys.into()))
-    }
-
     /// For digests of personal data.
     ///
     /// # Errors
     /// There are no keys.
     pub(crate) fn digests(&self) -> Result<&Digests, CommandError> {
-        let digests = self.personal.as_ref().map(|(_, digests)| digests);
-        digests.ok_or_else(|| CommandError::Encode(codec::WithoutKeys.into()))
+        self.digests.as_ref().ok_or_else(|| CommandError::Encode(codec::WithoutKeys.into()))
     }
 
     /// A bus that appends no event whose public message is larger than `limit`; such a command
@@ -160,7 +150,7 @@ impl CommandBus {
             }
         }
         let mut decided = Decided::default();
-        let (limit, digests) = (self.message_limit, self.personal.as_ref().map(|(_, key)| key));
+        let (limit, digests) = (self.message_limit, self.digests.as_ref());
         for decision in &command.decisions {
             for event in decision.decide(&aggregates)? {
                 // Later decisions see what earlier ones have brought about.

@@ -8,6 +8,7 @@
 //! stale); the refresh token of a session gets the next one, and is replaced each time.
 
 mod accounts;
+mod authenticate;
 mod failures;
 mod log_in;
 mod mailed;
@@ -33,13 +34,14 @@ use secrecy::SecretString;
 
 use crate::command::{Command, Origin};
 use crate::passwords::{self, PasswordFault};
-use crate::ports::access_tokens::{AccessTokens, SignError};
+use crate::ports::access_tokens::{AccessTokens, Jwks, SignError};
 use crate::ports::passwords::{BreachedPasswords, PasswordHash, Passwords, PasswordsError};
 use crate::ports::{NoRandomness, Randomness};
 use crate::{CommandBus, CommandError, codec};
 use secrets::{Secret, SecretError};
 
 pub use accounts::{ChangeEmail, ChangePassword, Register};
+pub use authenticate::{Authenticated, NotAuthenticated};
 pub use log_in::LogIn;
 pub use mailed::{Mailed, Purpose};
 pub use operators::NewAccount;
@@ -194,10 +196,10 @@ impl Identity {
         &self.keys
     }
 
-    /// Verifies and signs access tokens.
+    /// The public halves of the keys of access tokens.
     #[must_use]
-    pub fn tokens(&self) -> &dyn AccessTokens {
-        self.tokens.as_ref()
+    pub fn jwks(&self) -> Jwks {
+        self.keys.current().jwks(self.bus.clock.now())
     }
 
     /// A command of `origin` that asks for `decisions`. `asked` tells it from others of the same name:

@@ -1,41 +1,125 @@
 //! Who asks.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use application::access::Access;
+use application::identity::{Authenticated, Identity, NotAuthenticated};
 use axum::extract::{Request, State};
-use axum::http::header;
 use axum::http::uri::Authority;
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use domain::identity::{Grant, RoleName};
 
-use crate::principal::{Grants, Principal};
+use crate::principal::{Grants, Principal, SignedIn};
 use crate::problem::{Code, Problem};
 
-/// Tells who asks: as long as there are no accounts, whoever reaches this machine.
-///
-/// What a browser was tricked into sending is refused: a page of somebody else's whose name leads
-/// to this machine would pass for the same origin, and nothing else stands between such a page and
-/// everything.
+/// The role that everybody has who is logged in, if there is one of that name.
+const MEMBER: &str = "member";
+
+/// What says who asks.
+#[derive(Clone)]
+pub(crate) struct Door {
+    identity: Identity,
+    access: Access,
+    anonymous: Grants,
+    member: Option<RoleName>,
+}
+
+impl Door {
+    pub(crate) fn new(identity: Identity, access: Access, anonymous: Grants) -> Self {
+        let member = RoleName::try_from(MEMBER.to_owned()).ok();
+        Self { identity, access, anonymous, member }
+    }
+
+    async fn principal(&self, request: &Request) -> Result<Principal, Problem> {
+        let Some(token) = bearer(request.headers())? else {
+            self.is_for_us(request)?;
+            return Ok(Principal::anonymous(self.anonymous.clone()));
+        };
+        let Authenticated { user, session, roles } =
+            self.identity.authenticate(token, &self.access).await.map_err(refused)?;
+        let names = roles.iter().chain(&self.member);
+        let roles: Vec<Arc<BTreeSet<Grant>>> =
+            names.filter_map(|name| self.access.grants(name)).collect();
+        Ok(Principal::user(SignedIn { user, session }, self.anonymous.clone(), roles))
+    }
+
+    /// Where strangers may do what is not for strangers, only this machine is answered.
+    ///
+    /// What a browser was tricked into sending is refused: a page of somebody else's whose name leads
+    /// to this machine would pass for the same origin, and nothing else stands between such a page and
+    /// everything.
+    fn is_for_us(&self, request: &Request) -> Result<(), Problem> {
+        if self.anonymous.are_for_strangers() {
+            return Ok(());
+        }
+        let named = request.uri().authority().cloned().map(Ok).or_else(|| {
+            let host = request.headers().get(header::HOST)?;
+            Some(Authority::try_from(host.as_bytes()))
+        });
+        let here = match &named {
+            None => true,
+            Some(Ok(authority)) => is_loopback(authority.host()),
+            Some(Err(_)) => false,
+        };
+        if here {
+            return Ok(());
+        }
+        let detail = "Whoever is not logged in is answered on this machine only.";
+        Err(Problem::new(Code::Misdirected, detail))
+    }
+}
+
+/// Tells who asks: the user whose access token is sent, or anybody.
 pub(super) async fn authenticate(
-    State(granted): State<Grants>,
+    State(door): State<Door>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let named = request.uri().authority().cloned().map(Ok).or_else(|| {
-        let host = request.headers().get(header::HOST)?;
-        Some(Authority::try_from(host.as_bytes()))
-    });
-    let here = match &named {
-        None => true,
-        Some(Ok(authority)) => is_loopback(authority.host()),
-        Some(Err(_)) => false,
-    };
-    if !here {
-        let problem = Problem::new(Code::Misdirected, "This service answers to this machine only.");
-        return problem.into_response();
+    match door.principal(&request).await {
+        Ok(principal) => {
+            request.extensions_mut().insert(principal);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
     }
-    request.extensions_mut().insert(Principal::anonymous(granted));
-    next.run(request).await
+}
+
+/// The access token that is sent, if one is.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value.to_str().ok(),
+        (Some(_), Some(_)) => None,
+    };
+    let token = value.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    token.map(Some).ok_or_else(|| {
+        Problem::new(Code::InvalidToken, "`Authorization` must be `Bearer` and one access token.")
+    })
+}
+
+fn refused(error: NotAuthenticated) -> Problem {
+    match error {
+        NotAuthenticated::Token(_) => {
+            Problem::new(Code::InvalidToken, "It is none of ours, or over.").because(error)
+        }
+        NotAuthenticated::Stale => {
+            let detail = "Something has happened to the user or the session since it was issued.";
+            Problem::new(Code::InvalidToken, detail)
+        }
+        NotAuthenticated::Access(_) => {
+            let detail = "Whether the access token still holds is not known.";
+            Problem::new(Code::DatabaseUnavailable, detail).because(error)
+        }
+        NotAuthenticated::Keys(error) => error.into(),
+    }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -56,6 +140,21 @@ mod tests {
             ["evil.example", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "", "[::]"]
         {
             assert!(!is_loopback(elsewhere), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn one_token_is_read_and_no_other_scheme() {
+        let read = |values: &[&str]| {
+            let values = values.iter().map(|value| (header::AUTHORIZATION, value.parse().unwrap()));
+            let headers: HeaderMap = values.collect();
+            bearer(&headers).map(|token| token.map(ToOwned::to_owned)).map_err(|_| ())
+        };
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&["Bearer abc"]), Ok(Some("abc".to_owned())));
+        assert_eq!(read(&["bearer abc"]), Ok(Some("abc".to_owned())));
+        for refused in [&["Basic abc"][..], &["Bearer"], &["abc"], &["Bearer a", "Bearer b"]] {
+            assert_eq!(read(refused), Err(()), "{refused:?}");
         }
     }
 }

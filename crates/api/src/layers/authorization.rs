@@ -16,7 +16,7 @@ pub(crate) async fn authorize(
 ) -> Response {
     let principal = request.extensions().get::<Principal>();
     let checked = principal.map_or_else(
-        || Err(Problem::new(Code::Forbidden, "Nobody has said who asks.")),
+        || Err(Problem::new(Code::NotLoggedIn, "Nobody has said who asks.")),
         |principal| principal.check(permission),
     );
     match checked {

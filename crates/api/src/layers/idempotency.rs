@@ -38,7 +38,7 @@ pub(crate) struct IdempotencyKey(pub(crate) Arc<str>);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running(Arc<Mutex<HashSet<Name>>>);
 
-type Name = (&'static str, Arc<str>);
+type Name = (Arc<str>, Arc<str>);
 
 /// A command in hand, until it is dropped.
 struct InHand {
@@ -69,7 +69,8 @@ pub(crate) async fn idempotent(
             return problem.field("Idempotency-Key", "must be given").into_response();
         }
     };
-    let actor = request.extensions().get::<Principal>().map_or("", Principal::actor);
+    let actor = request.extensions().get::<Principal>();
+    let actor = actor.map_or_else(|| "".into(), Principal::shared_actor);
     let Some(_in_hand) = running.begin((actor, Arc::clone(&key))) else {
         let detail = "The first request with this key is still in hand.";
         return Problem::new(Code::IdempotencyKeyInUse, detail).into_response();

@@ -79,6 +79,38 @@ catalogue! {
     MessageTooLarge PAYLOAD_TOO_LARGE "message-too-large",
         "What would be told of this is too large",
         "Ask for less at a time, for example fewer lines.";
+    /// Nobody is logged in.
+    NotLoggedIn UNAUTHORIZED "not-logged-in",
+        "This takes a login",
+        "Log in with `POST /v1/sessions` and send `Authorization: Bearer` with the access token.";
+    /// The access token is not valid.
+    InvalidToken UNAUTHORIZED "invalid-token",
+        "The access token is not valid",
+        "Get another one with `POST /v1/sessions/refresh`, or log in again.";
+    /// Address or password are wrong, or who asks may not come in.
+    LoginFailed UNAUTHORIZED "login-failed",
+        "Address or password are wrong, or you have to wait",
+        "Try again after a while, or ask for another password.";
+    /// The address was never proved.
+    EmailNotVerified FORBIDDEN "email-not-verified",
+        "The address is not verified",
+        "Follow what was mailed, or ask for it again with `POST /v1/email-verifications/requests`.";
+    /// A token that was given out once is not valid.
+    TokenRefused UNPROCESSABLE_ENTITY "token-refused",
+        "The token was never given out, has been used or is over",
+        "Log in again, or ask for another mail.";
+    /// The password may not be taken.
+    WeakPassword UNPROCESSABLE_ENTITY "weak-password",
+        "The password is too easy to guess",
+        "Choose one that breaks none of the rules that `errors` names.";
+    /// The address has another account.
+    EmailTaken CONFLICT "email-taken",
+        "The address has another account",
+        "Use that account, or another address.";
+    /// More want to come in than can be looked at.
+    Busy SERVICE_UNAVAILABLE "busy",
+        "Too many want to come in at once",
+        "Send the request again after a moment.";
     /// Who asks may not.
     Forbidden FORBIDDEN "forbidden",
         "This takes a permission that you do not have",
@@ -90,7 +122,7 @@ catalogue! {
     /// The request is for another host.
     Misdirected MISDIRECTED_REQUEST "misdirected-request",
         "The request is for another host",
-        "Use a loopback address or `localhost`: there are no accounts yet.";
+        "Use a loopback address or `localhost`, or log in.";
     /// A page of another origin asks for a WebSocket.
     ForeignOrigin FORBIDDEN "foreign-origin",
         "The request comes from a page of another origin",

@@ -1,8 +1,9 @@
 //! Which problem each error of the inner crates is, in one place.
 
 use application::audit::AuditError;
+use application::identity::IdentityError;
 use application::{CommandError, MessageTooLarge, Refusal};
-use domain::{Rejection, catalog, inventory, ordering};
+use domain::{Rejection, catalog, identity, inventory, ordering};
 use eventstore::aggregate::LoadError;
 use eventstore::{AppendError, KeyringError};
 use projections::freshness::{FreshnessError, NotYet, Reason};
@@ -17,6 +18,7 @@ impl From<CommandError> for Problem {
             CommandError::Rejected(Refusal::Changed { .. }) => {
                 Self::new(Code::PreconditionFailed, "Nothing was changed.")
             }
+            CommandError::Rejected(Refusal::WithoutKeys(_)) => internal().because(error),
             CommandError::Contended { .. } => Self::new(Code::Contended, "Nothing was changed."),
             CommandError::Append(error) => error.into(),
             CommandError::Load(LoadError::Database { source, .. }) => source.into(),
@@ -50,6 +52,7 @@ impl From<Rejection> for Problem {
                 | ordering::Rejection::NotPlaced(_)
                 | ordering::Rejection::AlreadySettled(_),
             ) => Self::new(Code::Rejected, detail),
+            Rejection::Identity(rejection) => rejection.into(),
             Rejection::Catalog(catalog::Rejection::NotListed(_)) => {
                 Self::new(Code::NotFound, "No product has this id.")
             }
@@ -64,6 +67,50 @@ impl From<Rejection> for Problem {
             Rejection::Ordering(ordering::Rejection::TotalTooLarge) => {
                 Self::new(Code::TotalTooLarge, "Nothing was ordered.").field("/lines", detail)
             }
+        }
+    }
+}
+
+impl From<identity::Rejection> for Problem {
+    fn from(rejection: identity::Rejection) -> Self {
+        use identity::Rejection as Is;
+        let detail = rejection.to_string();
+        match rejection {
+            Is::NotRegistered(_) | Is::NoSession(_) | Is::NoRole(_) => {
+                Self::new(Code::NotFound, format!("{detail}."))
+            }
+            Is::AlreadyRegistered(_)
+            | Is::AlreadyStarted(_)
+            | Is::NotActive(_)
+            | Is::Deactivated(_)
+            | Is::NotVerified(_)
+            | Is::OtherAddress(_) => Self::new(Code::Rejected, format!("{detail}.")),
+        }
+    }
+}
+
+impl From<IdentityError> for Problem {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::NotLetIn => Self::new(Code::LoginFailed, "Nobody was let in."),
+            IdentityError::NotVerified => {
+                Self::new(Code::EmailNotVerified, "Nobody was let in.")
+            }
+            IdentityError::InvalidToken => Self::new(Code::TokenRefused, "Nothing was changed."),
+            IdentityError::WeakPassword(faults) => faults.into_iter().fold(
+                Self::new(Code::WeakPassword, "Nothing was changed."),
+                |problem, fault| problem.field("/password", fault.to_string()),
+            ),
+            IdentityError::AddressTaken => Self::new(Code::EmailTaken, "Nothing was changed."),
+            IdentityError::Busy => Self::new(Code::Busy, "Nothing was changed."),
+            IdentityError::Command(error) => error.into(),
+            IdentityError::Load(error) => CommandError::Load(error).into(),
+            IdentityError::Database(error) => error.into(),
+            IdentityError::Keyring(error) => CommandError::Seal(error).into(),
+            IdentityError::Randomness(_)
+            | IdentityError::Passwords(_)
+            | IdentityError::Sign(_)
+            | IdentityError::NoSigningKey => internal().because(error),
         }
     }
 }
