@@ -13,12 +13,14 @@ mod aggregates;
 mod codec;
 mod message_limit;
 mod refusal;
+mod secret_digest;
 mod span;
 
 pub mod audit;
 pub mod bus;
 pub mod command;
 pub mod jobs;
+pub mod opaque_token;
 pub mod policies;
 pub mod ports;
 
