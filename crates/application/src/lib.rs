@@ -21,6 +21,7 @@ pub mod bus;
 pub mod command;
 pub mod jobs;
 pub mod opaque_token;
+pub mod passwords;
 pub mod policies;
 pub mod ports;
 
