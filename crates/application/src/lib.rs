@@ -24,6 +24,7 @@ pub mod opaque_token;
 pub mod passwords;
 pub mod policies;
 pub mod ports;
+pub mod second_factor;
 
 pub mod catalog;
 pub mod ordering;
