@@ -1,11 +1,15 @@
 //! Real implementations of the application's ports, one file each.
 
 mod access_tokens;
+mod breached_file;
+mod passwords;
 mod system_clock;
 mod system_randomness;
 mod time_ordered_ids;
 
 pub use access_tokens::Jwts;
+pub use breached_file::{BreachedFile, BreachedFileError};
+pub use passwords::{Argon2Passwords, HashCost, HashThreads, PasswordsSetupError};
 pub use system_clock::SystemClock;
 pub use system_randomness::SystemRandomness;
 pub use time_ordered_ids::TimeOrderedIds;

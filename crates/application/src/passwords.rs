@@ -1,7 +1,7 @@
 //! What a new password must be.
 //!
 //! Long rather than colourful: 12 to 128 characters of whatever kind. Not what others guess first: the
-//! address it is for, what is [common](self), or what is known to be lost. Nothing is asked of
+//! address it is for, what is common, or what is known to be lost. Nothing is asked of
 //! passwords that there are already; who knows his may log in with it.
 //!
 //! Common is what is made of little: one piece again and again, rows of the keyboard, runs of the

@@ -112,8 +112,8 @@ fn every_fault_is_named() {
     assert_eq!(all, Err(vec![PasswordFault::HoldsAddress]));
     assert_eq!(faults("12345"), [PasswordFault::TooShort, PasswordFault::Common]);
     let all = check(&"password1".into(), "password@example.com", &NoneBreached).unwrap_err();
-    use PasswordFault::{Common, HoldsAddress, TooShort};
-    assert_eq!(all, [TooShort, HoldsAddress, Common]);
+    let three = [PasswordFault::TooShort, PasswordFault::HoldsAddress, PasswordFault::Common];
+    assert_eq!(all, three);
 }
 
 proptest! {
