@@ -155,11 +155,14 @@ impl Principal {
     ) -> Result<(), Problem> {
         for grant in grants {
             let asked = grant.permission.as_str();
-            let covered: Vec<_> =
-                Permission::ALL.iter().filter(|known| asked == "*" || known.as_str() == asked).collect();
+            let covered: Vec<_> = Permission::ALL
+                .iter()
+                .filter(|known| asked == "*" || known.as_str() == asked)
+                .collect();
             let is_held = |known: &&&Permission| self.reach(***known) >= Some(grant.reach);
             if !covered.iter().all(|known| is_held(&known)) {
-                let detail = format!("You cannot grant `{asked}`, for you do not have it that far.");
+                let detail =
+                    format!("You cannot grant `{asked}`, for you do not have it that far.");
                 return Err(Problem::new(Code::Forbidden, detail));
             }
         }

@@ -8,7 +8,7 @@ use application::access::Access;
 use application::identity::{Authenticated, Identity, NotAuthenticated};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::identity::{Grant, RoleName};
@@ -34,9 +34,9 @@ impl Door {
         Self { identity, access, anonymous, member }
     }
 
-    async fn principal(&self, request: &Request) -> Result<Principal, Problem> {
-        let Some(token) = bearer(request.headers())? else {
-            self.is_for_us(request)?;
+    async fn principal(&self, headers: &HeaderMap, uri: &Uri) -> Result<Principal, Problem> {
+        let Some(token) = bearer(headers)? else {
+            self.is_for_us(headers, uri)?;
             return Ok(Principal::anonymous(self.anonymous.clone()));
         };
         let Authenticated { user, session, roles } =
@@ -52,12 +52,12 @@ impl Door {
     /// What a browser was tricked into sending is refused: a page of somebody else's whose name leads
     /// to this machine would pass for the same origin, and nothing else stands between such a page and
     /// everything.
-    fn is_for_us(&self, request: &Request) -> Result<(), Problem> {
+    fn is_for_us(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
         if self.anonymous.are_for_strangers() {
             return Ok(());
         }
-        let named = request.uri().authority().cloned().map(Ok).or_else(|| {
-            let host = request.headers().get(header::HOST)?;
+        let named = uri.authority().cloned().map(Ok).or_else(|| {
+            let host = headers.get(header::HOST)?;
             Some(Authority::try_from(host.as_bytes()))
         });
         let here = match &named {
@@ -79,7 +79,7 @@ pub(super) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match door.principal(&request).await {
+    match door.principal(request.headers(), request.uri()).await {
         Ok(principal) => {
             request.extensions_mut().insert(principal);
             next.run(request).await

@@ -93,14 +93,13 @@ impl From<IdentityError> for Problem {
     fn from(error: IdentityError) -> Self {
         match error {
             IdentityError::NotLetIn => Self::new(Code::LoginFailed, "Nobody was let in."),
-            IdentityError::NotVerified => {
-                Self::new(Code::EmailNotVerified, "Nobody was let in.")
-            }
+            IdentityError::NotVerified => Self::new(Code::EmailNotVerified, "Nobody was let in."),
             IdentityError::InvalidToken => Self::new(Code::TokenRefused, "Nothing was changed."),
-            IdentityError::WeakPassword(faults) => faults.into_iter().fold(
-                Self::new(Code::WeakPassword, "Nothing was changed."),
-                |problem, fault| problem.field("/password", fault.to_string()),
-            ),
+            IdentityError::WeakPassword(faults) => faults
+                .into_iter()
+                .fold(Self::new(Code::WeakPassword, "Nothing was changed."), |problem, fault| {
+                    problem.field("/password", fault.to_string())
+                }),
             IdentityError::AddressTaken => Self::new(Code::EmailTaken, "Nothing was changed."),
             IdentityError::Busy => Self::new(Code::Busy, "Nothing was changed."),
             IdentityError::Command(error) => error.into(),

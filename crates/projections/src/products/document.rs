@@ -25,7 +25,7 @@ impl Document for Product {
             Event::Catalog(CatalogEvent::ProductRepriced(event)) => Some(event.product_id),
             Event::Inventory(InventoryEvent::StockReceived(event)) => Some(event.product_id),
             Event::Inventory(InventoryEvent::StockReserved(event)) => Some(event.product_id),
-            Event::Inventory(_) | Event::Ordering(_) => None,
+            Event::Identity(_) | Event::Inventory(_) | Event::Ordering(_) => None,
         }
     }
 
@@ -63,7 +63,7 @@ impl Document for Product {
             (Some(product), Event::Inventory(InventoryEvent::StockReserved(event))) => {
                 moved(product, -i64::from(event.quantity.get()), entry)
             }
-            (None, Event::Catalog(_) | Event::Inventory(_)) => Err("nobody has listed the product"),
+            (None, Event::Catalog(_) | Event::Identity(_) | Event::Inventory(_)) => Err("nobody has listed the product"),
             (before, _) => Ok(before),
         }
     }

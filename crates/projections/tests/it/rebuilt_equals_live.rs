@@ -172,7 +172,7 @@ impl Model {
                 self.products.get_mut(&event.product_id).unwrap().1 -=
                     i64::from(event.quantity.get());
             }
-            Event::Inventory(_) => {}
+            Event::Identity(_) | Event::Inventory(_) => {}
         }
     }
 

@@ -1,0 +1,40 @@
+//! `/v1/roles`: what may be granted to users.
+
+mod define;
+mod list;
+
+use domain::identity::{Grant, RoleName};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::operation::Parameter;
+use crate::routes::Routes;
+
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .get("/v1/roles", list::operation(), list::list)
+        .put("/v1/roles/{role}", define::operation(), define::define)
+        .delete("/v1/roles/{role}", define::remove_operation(), define::remove)
+}
+
+/// A role.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Role")]
+struct RoleBody {
+    role: RoleName,
+    /// What it grants.
+    grants: Vec<Grant>,
+}
+
+fn name() -> Parameter {
+    let schema = json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$"});
+    Parameter::path("role", "Its name.", schema, json!("clerk"))
+}
+
+fn grants() -> Value {
+    json!([
+        {"permission": "orders.read", "reach": "all"},
+        {"permission": "products.manage", "reach": "all"},
+    ])
+}

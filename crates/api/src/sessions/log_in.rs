@@ -1,0 +1,59 @@
+//! `POST /v1/sessions`: log in.
+
+use application::identity::{Identity, LogIn};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use domain::values::Email;
+use schemars::JsonSchema;
+use serde_json::json;
+
+use crate::body::{Body, Fields, Shape};
+use crate::forwarded::ClientAddress;
+use crate::operation::Operation;
+use crate::origin::CommandOrigin;
+use crate::principal::Permission;
+use crate::problem::{Code, Problem};
+use crate::secret_text::SecretText;
+
+/// Most characters that are kept of what a client says that it is.
+const MOST: usize = 200;
+
+/// Who wants to come in.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "LogIn", deny_unknown_fields)]
+pub(super) struct Request {
+    email: Email,
+    password: SecretText,
+}
+
+impl Shape for Request {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let (email, password) = (fields.value("email"), fields.value("password"));
+        Some(Self { email: email?, password: password? })
+    }
+}
+
+pub(super) fn operation() -> Operation {
+    let example = json!({"email": "ada@example.org", "password": "correct horse battery staple"});
+    let operation = Operation::exchange("logIn", "Log in", Permission::EnterAccount)
+        .with_body::<Request>(example)
+        .refused_as(&[Code::LoginFailed, Code::EmailNotVerified, Code::Busy]);
+    super::gives_tokens(operation, StatusCode::CREATED, "A session has started.")
+}
+
+pub(super) async fn log_in(
+    State(identity): State<Identity>,
+    CommandOrigin(origin): CommandOrigin,
+    address: Option<Extension<ClientAddress>>,
+    headers: HeaderMap,
+    Body(request): Body<Request>,
+) -> Result<Response, Problem> {
+    let Request { email, password: SecretText(password) } = request;
+    let address = address.map(|Extension(ClientAddress(address))| address);
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let agent = agent.map(|agent| agent.chars().take(MOST).collect());
+    let tokens = identity.log_in(&origin, LogIn { email, password, address, agent }).await?;
+    Ok(super::answer(StatusCode::CREATED, &tokens))
+}
