@@ -68,6 +68,12 @@ pub enum Command {
     /// The keys of personal data
     #[command(subcommand)]
     Keys(Keys),
+    /// Accounts
+    #[command(subcommand)]
+    Users(Users),
+    /// Who may do what
+    #[command(subcommand)]
+    Access(Access),
     /// The settings
     #[command(subcommand)]
     Config(Config),
@@ -458,6 +464,33 @@ pub enum LetterState {
     Dead,
     /// Behind another one of its key
     Waiting,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Users {
+    /// Makes an account that may do everything, and prints its password once
+    CreateOperator {
+        /// The address
+        #[arg(long)]
+        email: String,
+        /// What people call the user
+        #[arg(long, default_value = "Operator")]
+        name: String,
+        /// Reads the password from standard input instead of making one
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Access {
+    /// Says whether a user may do something, and what decides it
+    Explain {
+        /// An id, or an address
+        user: String,
+        /// The permission, for example `orders.read`
+        permission: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

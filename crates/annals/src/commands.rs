@@ -1,5 +1,6 @@
 //! What can be typed, one file each.
 
+mod access;
 mod config;
 mod contract;
 mod dead_letters;
@@ -12,6 +13,7 @@ mod keys;
 mod projections;
 mod relay;
 mod serve;
+mod users;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -43,6 +45,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 erase::erase(&config, &subject, yes, command_id).await
             }
             Command::Keys(command) => keys::run(&config, &command).await,
+            Command::Users(command) => users::run(&config, command).await,
+            Command::Access(command) => access::run(&config, command).await,
             Command::Jobs(command) => jobs::run(&config, command).await,
             Command::DeadLetters(command) => dead_letters::run(&config, command).await,
             Command::Config(command) => config::run(&config, &command),

@@ -4,6 +4,7 @@
 //! `ANNALS_` with its path in capitals, two underscores between section and key
 //! (`ANNALS_HTTP__ADDRESS`).
 
+mod identity;
 mod masked;
 mod sections;
 mod serving;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
+pub use identity::Identity;
 pub use sections::{Database, Feed, Http, Jobs, Keys, Log, LogFormat, Nats};
 pub use sources::{annals_directory, load};
 pub use telemetry::{Collector, Telemetry};
@@ -36,6 +38,8 @@ pub struct Config {
     pub nats: Nats,
     /// Keys for personal data.
     pub keys: Keys,
+    /// Accounts, sessions and tokens.
+    pub identity: Identity,
     /// What looks after the tables by itself.
     pub jobs: Jobs,
     /// What is logged, and how.
@@ -75,7 +79,10 @@ impl Config {
     /// # Errors
     /// One sentence that says which setting is wrong and why.
     pub fn validate(&self) -> anyhow::Result<()> {
-        loopback_only(self.http.address)?;
+        let limits = self.http.limits()?;
+        if !limits.anonymous.are_for_strangers() {
+            loopback_only(self.http.address)?;
+        }
         if self.roles.is_empty() {
             bail!("`roles` is empty: this process would do nothing");
         }
@@ -97,7 +104,7 @@ impl Config {
         if self.http.requests_per_second > 1_000_000 {
             bail!("`http.requests_per_second` must be at most 1000000; 0 is for any number");
         }
-        self.http.limits()?;
+        self.identity.validate()?;
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;
         self.jobs.zone()?;
@@ -107,14 +114,14 @@ impl Config {
     }
 }
 
-/// There are no accounts yet, so whoever reaches the listener may do everything.
+/// Whoever reaches the listener may do what is not for strangers.
 fn loopback_only(address: SocketAddr) -> anyhow::Result<()> {
     if address.ip().is_loopback() {
         return Ok(());
     }
     bail!(
-        "`http.address` is {address}, but there are no accounts yet: everybody who reaches the \
-         listener may do everything, so it binds to loopback addresses (127.0.0.1, ::1) only"
+        "`http.address` is {address}, but `http.anonymous` lets whoever reaches it do more than \
+         strangers should: grant that to users, or listen on a loopback address (127.0.0.1, ::1)"
     )
 }
 

@@ -12,6 +12,7 @@ mod consumers;
 mod contract;
 mod database;
 mod file_descriptors;
+mod identity;
 mod jobs;
 mod logging;
 mod ops;

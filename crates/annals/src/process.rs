@@ -10,6 +10,8 @@ use api::feed::{Feed, FeedMetrics};
 use api::serve::{Drain, Server, Tls};
 use api::{ApiState, Cursors, HttpMetrics, Queries};
 use application::CommandBus;
+use application::access::Access;
+use application::identity::Identity;
 use application::jobs::{Job, Runner, Ticks};
 use application::ports::IdSource as _;
 use axum::Router;
@@ -28,10 +30,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Role};
 use crate::consumers::{self, PolicyHandler};
 use crate::contract::{self, Contract};
-use crate::file_descriptors;
-use crate::jobs;
 use crate::ops::Parts;
 use crate::telemetry::Telemetry;
+use crate::{file_descriptors, identity, jobs};
 
 /// How much longer than requests in flight everything else may take to end.
 const FINISH: Duration = Duration::from_secs(5);
@@ -45,6 +46,8 @@ pub struct Process {
     /// The log and the read models, for queries of the API.
     queried: EventStore,
     bus: CommandBus,
+    /// Of processes that serve the API.
+    accounts: Option<(Identity, Access)>,
     cursors: Cursors,
     telemetry: Option<Telemetry>,
 }
@@ -65,8 +68,7 @@ impl Process {
         let store = EventStore::open(pool).await.context("cannot open the log")?;
         application::evolution().check_log(&store).await.context("cannot work on this log")?;
         refuse_missing_keys(&config, &store).await?;
-        let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds))
-            .with_message_limit(config.nats.message_limit());
+        let (bus, keyring) = identity::bus(&store, &config).await?;
         let queried = if config.roles.contains(&Role::Api) {
             let deadline = config.http.deadline();
             let pool = crate::database::for_queries(&config.database, deadline)?;
@@ -74,16 +76,29 @@ impl Process {
         } else {
             store.clone()
         };
+        let mut accounts = None;
+        if config.roles.contains(&Role::Api) {
+            let keyring = keyring.context(
+                "accounts take key-encryption keys, and none are set: set ANNALS_KEYS__ENCRYPTION",
+            )?;
+            let identity = identity::open(bus.clone(), keyring, &config).await?;
+            accounts = Some((identity, identity::access(store.clone(), &config).await?));
+        }
         let cursors =
             Cursors::load(store.pool()).await.context("cannot read the key of cursors")?;
         let telemetry = Telemetry::start(&config.telemetry, TimeOrderedIds.next())
             .context("cannot record traces")?;
-        Ok(Self { config, listener, tls, store, queried, bus, cursors, telemetry })
+        Ok(Self { config, listener, tls, store, queried, bus, accounts, cursors, telemetry })
     }
 
     /// Where commands go.
     pub const fn bus(&self) -> &CommandBus {
         &self.bus
+    }
+
+    /// Accounts and sessions, if it serves the API.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.accounts.as_ref().map(|(identity, _)| identity)
     }
 
     /// Does the work of its roles until `stop`, then drains: requests in flight are answered,
@@ -124,6 +139,7 @@ impl Process {
         let mut feed = None;
         if serves_api {
             feed = Some(self.start_feed(&mut tasks, &registry, wakeup, &drain)?);
+            self.start_accounts(&mut tasks, &http_ended);
         }
         let server = Server {
             router: self.router(parts, reached, registry, feed, drain.clone())?,
@@ -148,7 +164,7 @@ impl Process {
         };
         tokio::select! {
             outcome = finished(tasks, &stop) => {
-                drop((self.bus, self.store, self.queried));
+                drop((self.accounts, self.bus, self.store, self.queried));
                 if let Some(telemetry) = self.telemetry {
                     telemetry.stop().await;
                 }
@@ -234,6 +250,15 @@ impl Process {
         Ok(())
     }
 
+    fn start_accounts(&self, tasks: &mut JoinSet<anyhow::Result<()>>, stop: &CancellationToken) {
+        let Some((identity, access)) = &self.accounts else { return };
+        let settings = &self.config.identity;
+        let (clock, lifetime) = (Arc::new(SystemClock), settings.lifetimes().access_token);
+        spawn(tasks, access.clone().follow(clock, lifetime, stop.clone()));
+        let keys = identity.keys().clone();
+        spawn(tasks, identity::keep_keys(keys, settings.rotation(), stop.clone()));
+    }
+
     fn start_feed(
         &self,
         tasks: &mut JoinSet<anyhow::Result<()>>,
@@ -264,9 +289,11 @@ impl Process {
         }
         let ops = parts.into_ops(registry, self.config.nats.namespace()?, drain)?;
         let ops = api::ops::router(ops);
-        let Some(feed) = feed else { return Ok(ops) };
+        let (Some(feed), Some((identity, access))) = (feed, &self.accounts) else { return Ok(ops) };
         let state = ApiState {
             bus: self.bus.clone(),
+            identity: identity.clone(),
+            access: access.clone(),
             queries: Queries {
                 source: crate::projector::source(self.queried.clone()),
                 freshness: Freshness::new(self.queried.pool().clone(), reached),

@@ -191,7 +191,8 @@ impl Grants {
     }
 
     /// Whether strangers may have it: nothing that others have done can be seen or changed with it.
-    pub(crate) fn are_for_strangers(&self) -> bool {
+    #[must_use]
+    pub fn are_for_strangers(&self) -> bool {
         self.0.iter().all(|permission| {
             matches!(
                 permission,

@@ -19,7 +19,7 @@ use super::masked;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
-    /// Where to listen; loopback only as long as there are no accounts.
+    /// Where to listen; loopback only if anonymous clients may do more than strangers should.
     pub address: SocketAddr,
     /// Most bytes of a body.
     pub body_limit_bytes: usize,
@@ -33,7 +33,7 @@ pub struct Http {
     pub request_burst: NonZeroU32,
     /// The origins of pages that may ask from a browser, for example `https://shop.example`.
     pub cors_origins: Vec<String>,
-    /// What whoever reaches the listener may do, as there are no accounts: permissions, or `*`.
+    /// What whoever reaches the listener may do without a login: permissions, or `*`.
     pub anonymous: Vec<String>,
     /// Most connections at once; more wait.
     pub max_connections: NonZeroUsize,

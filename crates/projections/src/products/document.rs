@@ -63,7 +63,9 @@ impl Document for Product {
             (Some(product), Event::Inventory(InventoryEvent::StockReserved(event))) => {
                 moved(product, -i64::from(event.quantity.get()), entry)
             }
-            (None, Event::Catalog(_) | Event::Identity(_) | Event::Inventory(_)) => Err("nobody has listed the product"),
+            (None, Event::Catalog(_) | Event::Identity(_) | Event::Inventory(_)) => {
+                Err("nobody has listed the product")
+            }
             (before, _) => Ok(before),
         }
     }
