@@ -1,7 +1,11 @@
 //! What the application needs from the outside world.
 
+mod mail;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+
+pub use mail::{Mail, MailError, MailTrouble, Mailer, Recipient};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
