@@ -4,6 +4,7 @@
 //! `ANNALS_` with its path in capitals, two underscores between section and key
 //! (`ANNALS_HTTP__ADDRESS`).
 
+mod mail;
 mod masked;
 mod sections;
 mod serving;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
+pub use mail::Mail;
 pub use sections::{Database, Feed, Http, Jobs, Keys, Log, LogFormat, Nats};
 pub use sources::{annals_directory, load};
 pub use telemetry::{Collector, Telemetry};
@@ -36,6 +38,8 @@ pub struct Config {
     pub nats: Nats,
     /// Keys for personal data.
     pub keys: Keys,
+    /// Who sends mail.
+    pub mail: Mail,
     /// What looks after the tables by itself.
     pub jobs: Jobs,
     /// What is logged, and how.
@@ -100,6 +104,7 @@ impl Config {
         self.http.limits()?;
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;
+        self.mail.validate()?;
         self.jobs.zone()?;
         self.log.filter().context("`log.filter` cannot be used")?;
         self.telemetry.validate()?;
