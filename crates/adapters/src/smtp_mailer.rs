@@ -37,7 +37,7 @@ pub use settings::{SmtpLogin, SmtpMailerError, SmtpSecurity, SmtpSettings};
 const CONNECTIONS: usize = 4;
 
 /// How long a connection is kept for the next mail. Servers close them after some minutes.
-const KEPT: Duration = Duration::from_secs(60);
+const KEPT: Duration = Duration::from_mins(1);
 
 /// Sends mail by SMTP.
 pub struct SmtpMailer {

@@ -83,4 +83,4 @@ pub use program::Program;
 pub use python::Python;
 pub use services::{ServiceOptions, Services};
 pub use shared::{nats_url, postgres_url};
-pub use smtp_sink::{Misbehaviour, SinkSecurity, SmtpSink, SmtpSinkOptions, SmtpStep, SunkMail};
+pub use smtp_sink::{ArrivedMail, Misbehaviour, SinkSecurity, SmtpSink, SmtpSinkOptions, SmtpStep};

@@ -65,7 +65,7 @@ pub enum SinkSecurity<'a> {
 
 /// A mail that was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct SunkMail {
+pub struct ArrivedMail {
     /// Of the envelope.
     pub sender: String,
     /// Of the envelope.
@@ -88,7 +88,7 @@ pub struct SunkMail {
     pub connection: u16,
 }
 
-impl SunkMail {
+impl ArrivedMail {
     /// The values of the headers of this name, in whatever case it is written.
     pub fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = move |(it, _): &&(String, String)| it.eq_ignore_ascii_case(name);
@@ -169,7 +169,7 @@ impl SmtpSink {
     /// # Panics
     /// The file of mails cannot be read.
     #[must_use]
-    pub fn mails(&self) -> Vec<SunkMail> {
+    pub fn mails(&self) -> Vec<ArrivedMail> {
         let text = match fs::read_to_string(self.home.join("mails")) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
@@ -184,7 +184,11 @@ impl SmtpSink {
     ///
     /// # Panics
     /// None has come within 30 s.
-    pub async fn wait_for(&self, address: &str, is_it: impl Fn(&SunkMail) -> bool) -> SunkMail {
+    pub async fn wait_for(
+        &self,
+        address: &str,
+        is_it: impl Fn(&ArrivedMail) -> bool,
+    ) -> ArrivedMail {
         let what = format!("a mail to {address}");
         eventually(Duration::from_secs(30), &what, async || {
             let mails = self.mails();

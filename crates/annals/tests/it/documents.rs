@@ -125,10 +125,8 @@ fn every_mail_is_documented_with_its_page() {
         }
         let row = text.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
         let row = row.unwrap_or_else(|| panic!("docs/mail.md lacks {name}"));
-        let (call, has_token) = match code.contains("page_with(\"") {
-            true => ("page_with(\"", "yes"),
-            false => ("page(\"", "no"),
-        };
+        let has_token = code.contains("page_with(\"");
+        let (call, has_token) = if has_token { ("page_with(\"", "yes") } else { ("page(\"", "no") };
         let page = code.split(call).nth(1).unwrap().split('"').next().unwrap();
         assert!(row.ends_with(&format!("| `/{page}` | {has_token} |")), "{row} is not {page}");
         named += 1;

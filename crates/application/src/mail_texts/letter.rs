@@ -96,7 +96,7 @@ impl Draft {
              <body>\n<h1>{title}</h1>\n{body}</body>\n</html>\n"
         );
         let text = format!("{}\n", text.trim_end());
-        Letter { text, html, subject }
+        Letter { subject, text, html }
     }
 
     fn text(&mut self, text: fmt::Arguments<'_>) {

@@ -11,14 +11,17 @@ const EVIL: &str = "Ada\r\nBcc: all@evil.example\r\n\r\n<p>Hello</p>\r\n.\r\nQUI
 async fn both_forms_arrive_with_what_mailboxes_ask_for() {
     let (sink, settings) = plain();
     mailer(settings).send(mail(1)).await.unwrap();
-    let sunk = sink.wait_for("ada@example.com", |_| true).await;
+    let arrived = sink.wait_for("ada@example.com", |_| true).await;
     assert_eq!(
-        (sunk.sender.as_str(), sunk.hello.as_str()),
+        (arrived.sender.as_str(), arrived.hello.as_str()),
         ("no-reply@shop.example", "shop.example")
     );
     // Whatever a server takes for the end of the last line is one.
-    assert_eq!(sunk.text.as_deref().map(str::trim_end), Some("Your code is secret-token."));
-    assert_eq!(sunk.html.as_deref().map(str::trim_end), Some("<p>Your code is secret-token.</p>"));
+    assert_eq!(arrived.text.as_deref().map(str::trim_end), Some("Your code is secret-token."));
+    assert_eq!(
+        arrived.html.as_deref().map(str::trim_end),
+        Some("<p>Your code is secret-token.</p>")
+    );
     for (name, value) in [
         ("from", "Shop <no-reply@shop.example>"),
         ("to", "ada@example.com"),
@@ -27,10 +30,10 @@ async fn both_forms_arrive_with_what_mailboxes_ask_for() {
         ("auto-submitted", "auto-generated"),
         ("mime-version", "1.0"),
     ] {
-        assert_eq!(sunk.header(name).collect::<Vec<_>>(), [value], "{name}");
+        assert_eq!(arrived.header(name).collect::<Vec<_>>(), [value], "{name}");
     }
-    assert_eq!(sunk.header("date").count(), 1);
-    assert!(sunk.header("content-type").all(|kind| kind.starts_with("multipart/alternative")));
+    assert_eq!(arrived.header("date").count(), 1);
+    assert!(arrived.header("content-type").all(|kind| kind.starts_with("multipart/alternative")));
 }
 
 #[tokio::test]
@@ -50,15 +53,15 @@ async fn other_letters_than_those_of_ascii_arrive() {
         ..mail(2)
     };
     mailer.send(sent).await.unwrap();
-    let sunk = sink.wait_for("ada@xn--bcher-kva.example", |_| true).await;
-    assert!(sunk.raw.is_ascii());
-    assert!(sunk.raw.lines().all(|line| line.len() <= 998), "{}", sunk.raw);
-    assert_eq!(sunk.header("subject").collect::<Vec<_>>(), [long.trim()]);
-    let to: Vec<_> = sunk.header("to").collect();
+    let arrived = sink.wait_for("ada@xn--bcher-kva.example", |_| true).await;
+    assert!(arrived.raw.is_ascii());
+    assert!(arrived.raw.lines().all(|line| line.len() <= 998), "{}", arrived.raw);
+    assert_eq!(arrived.header("subject").collect::<Vec<_>>(), [long.trim()]);
+    let to: Vec<_> = arrived.header("to").collect();
     assert_eq!(to, ["\"Ada “Løvelace”, 愛田\" <ada@xn--bcher-kva.example>"]);
-    assert!(sunk.header("from").all(|from| from.contains("Käse & Brot")));
-    assert_eq!(sunk.text.unwrap().trim_end(), format!("{long}\n.\n.."));
-    assert_eq!(sunk.html, None);
+    assert!(arrived.header("from").all(|from| from.contains("Käse & Brot")));
+    assert_eq!(arrived.text.unwrap().trim_end(), format!("{long}\n.\n.."));
+    assert_eq!(arrived.html, None);
 }
 
 #[tokio::test]
@@ -71,7 +74,7 @@ async fn no_name_and_no_subject_adds_a_header_or_a_command() {
     mailer.send(Mail { to, subject: EVIL.into(), ..plain }).await.unwrap();
     let mails = sink.mails();
     let [harmless, evil] = mails.as_slice() else { panic!("{mails:?}") };
-    let names = |mail: &testkit::SunkMail| {
+    let names = |mail: &testkit::ArrivedMail| {
         mail.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
     };
     assert_eq!(names(evil), names(harmless), "{}", evil.raw);

@@ -21,9 +21,9 @@ async fn starttls_is_used_and_then_who_we_are_is_told() {
     let certificate = Certificate::make();
     let (sink, settings) = encrypted(&certificate);
     mailer(settings).send(mail(1)).await.unwrap();
-    let sunk = sink.wait_for("ada@example.com", |_| true).await;
-    assert!(sunk.is_encrypted);
-    assert_eq!(sunk.user.as_deref(), Some(USER));
+    let arrived = sink.wait_for("ada@example.com", |_| true).await;
+    assert!(arrived.is_encrypted);
+    assert_eq!(arrived.user.as_deref(), Some(USER));
 }
 
 #[tokio::test]
@@ -41,9 +41,12 @@ async fn tls_from_the_first_byte_is_used() {
     let strangers = SmtpSettings { root_certificates: None, ..settings.clone() };
     assert_eq!(trouble(strangers).await, (MailTrouble::Untrusted, None));
     mailer(settings).send(mail(1)).await.unwrap();
-    let sunk = sink.wait_for("ada@example.com", |_| true).await;
-    assert!(sunk.is_encrypted);
-    assert_eq!((sunk.user.as_deref(), sunk.hello.as_str()), (Some(USER), "worker-1.shop.example"));
+    let arrived = sink.wait_for("ada@example.com", |_| true).await;
+    assert!(arrived.is_encrypted);
+    assert_eq!(
+        (arrived.user.as_deref(), arrived.hello.as_str()),
+        (Some(USER), "worker-1.shop.example")
+    );
 }
 
 #[tokio::test]
