@@ -5,6 +5,7 @@
 //! (`ANNALS_HTTP__ADDRESS`).
 
 mod identity;
+mod mail;
 mod masked;
 mod sections;
 mod serving;
@@ -18,6 +19,7 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 pub use identity::Identity;
+pub use mail::Mail;
 pub use sections::{Database, Feed, Http, Jobs, Keys, Log, LogFormat, Nats};
 pub use sources::{annals_directory, load};
 pub use telemetry::{Collector, Telemetry};
@@ -40,6 +42,8 @@ pub struct Config {
     pub keys: Keys,
     /// Accounts, sessions and tokens.
     pub identity: Identity,
+    /// Who sends mail.
+    pub mail: Mail,
     /// What looks after the tables by itself.
     pub jobs: Jobs,
     /// What is logged, and how.
@@ -107,6 +111,7 @@ impl Config {
         self.identity.validate()?;
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;
+        self.mail.validate()?;
         self.jobs.zone()?;
         self.log.filter().context("`log.filter` cannot be used")?;
         self.telemetry.validate()?;

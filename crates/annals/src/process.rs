@@ -56,10 +56,13 @@ impl Process {
     /// Reaches the database and checks its schema. Nothing works yet.
     ///
     /// # Errors
-    /// One sentence: the certificate cannot be used, the database cannot be reached, or its schema
+    /// One sentence: the certificate cannot be used, mail cannot be sent like this, the database cannot be reached, or its schema
     /// is not the one of this version.
     pub async fn prepare(config: Config, listener: TcpListener) -> anyhow::Result<Self> {
         let tls = config.http.tls()?;
+        if config.mail.mailer()?.is_none() {
+            tracing::info!("no mail is sent: `mail.transport` is `none`");
+        }
         let pool = crate::database::connect(&config.database).await?;
         crate::database::check_schema(&pool).await?;
         projections::prepare(&pool, projections::ALL)

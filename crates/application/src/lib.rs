@@ -6,6 +6,8 @@
 //!
 //! [`audit`] only looks: what was when, and what made it so.
 //!
+//! [`mail_texts`] is what is mailed, word by word.
+//!
 //! The outside world is reached through [`ports`]; their real implementations are the crate
 //! `adapters`. Nothing here knows HTTP or the message broker.
 
@@ -22,6 +24,7 @@ pub mod audit;
 pub mod bus;
 pub mod command;
 pub mod jobs;
+pub mod mail_texts;
 pub mod opaque_token;
 pub mod passwords;
 pub mod policies;

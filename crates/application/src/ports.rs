@@ -1,10 +1,13 @@
 //! What the application needs from the outside world.
 
+mod mail;
 pub mod access_tokens;
 pub mod passwords;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+
+pub use mail::{Mail, MailError, MailTrouble, Mailer, Recipient};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {

@@ -70,6 +70,11 @@ impl Instance {
         self.root.join("haproxy")
     }
 
+    /// Where the mail server keeps what it is told and what it takes.
+    pub(crate) fn smtp_sink(&self) -> PathBuf {
+        self.root.join("smtp-sink")
+    }
+
     /// The log file of a service.
     pub(crate) fn log(&self, service: &str) -> PathBuf {
         self.logs.join(format!("{}-{service}.log", self.name))

@@ -12,6 +12,7 @@
 //! - A test that kills, freezes or restarts a program of its own: [`Program`].
 //! - A test that listens to server-sent events: [`EventSource`].
 //! - A test behind a pooler: [`PgBouncer`]; behind a proxy: [`HaProxy`].
+//! - A test that sends mail: [`SmtpSink`].
 //! - A test that waits: [`eventually()`], never a sleep.
 //!
 //! The servers are real and as durable as production, and none outlives the process that
@@ -54,6 +55,7 @@ mod pgbouncer;
 mod program;
 mod python;
 mod shared;
+mod smtp_sink;
 
 // What the services stand on.
 mod account;
@@ -81,3 +83,4 @@ pub use program::Program;
 pub use python::Python;
 pub use services::{ServiceOptions, Services};
 pub use shared::{nats_url, postgres_url};
+pub use smtp_sink::{ArrivedMail, Misbehaviour, SinkSecurity, SmtpSink, SmtpSinkOptions, SmtpStep};

@@ -55,6 +55,11 @@ impl Python {
         command
     }
 
+    /// Itself; it finds the package only in [`Python::packages`].
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Where the package is.
     pub(crate) fn packages(&self) -> &Path {
         &self.packages

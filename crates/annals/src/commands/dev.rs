@@ -25,6 +25,7 @@ pub(super) async fn dev(mut config: Config) -> anyhow::Result<()> {
     config.nats.url = Some(SecretString::from(services.nats_url.clone()));
     // No proxy has to notice, and whoever presses Ctrl-C waits.
     config.http.drain_delay_ms = 0;
+    config.mail.for_development(config.http.url());
     if config.keys.encryption.is_none() {
         config.keys.encryption = Some(keys::private(&directory)?);
     }

@@ -44,6 +44,15 @@ pub(super) fn named<S: Serializer>(
     shown.serialize(serializer)
 }
 
+/// Writes only that there is one.
+#[expect(clippy::ref_option, reason = "serde gives the field as it is")]
+pub(super) fn whole<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(|_| HIDDEN).serialize(serializer)
+}
+
 const HIDDEN: &str = "***";
 
 fn mask(text: &str) -> String {

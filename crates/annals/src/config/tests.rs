@@ -170,3 +170,71 @@ fn traces_that_cannot_be_sent_are_refused_with_the_reason() {
         assert!(refusal.contains(reason), "{refusal}");
     }
 }
+
+/// What has to be set for mail to be sent.
+const SMTP: [(&str, &str); 4] = [
+    ("mail.transport", "smtp"),
+    ("mail.host", "mail.example"),
+    ("mail.from", "Shop <no-reply@shop.example>"),
+    ("mail.base_url", "https://shop.example"),
+];
+
+#[test]
+fn no_mail_is_sent_unless_somebody_says_how() {
+    let mail = load(&[], &[]).unwrap().mail;
+    assert!(mail.mailer().unwrap().is_none());
+    assert!(mail.client_url().unwrap().is_none());
+    let mail = load(&[], &SMTP).unwrap().mail;
+    assert!(mail.mailer().unwrap().is_some());
+    assert_eq!(mail.client_url().unwrap().unwrap().to_string(), "https://shop.example/");
+}
+
+#[test]
+fn only_development_shows_mail_in_the_log() {
+    let mut mail = load(&[], &[("mail.transport", "log")]).unwrap().mail;
+    let text = mail.mailer().err().unwrap().to_string();
+    assert!(text.contains("only `annals dev` does that"), "{text}");
+    mail.for_development("http://127.0.0.1:8080".to_owned());
+    assert!(mail.mailer().unwrap().is_some());
+    assert_eq!(mail.client_url().unwrap().unwrap().to_string(), "http://127.0.0.1:8080/");
+    let text = refusal(&[], &[("mail.is_development", "true")]);
+    assert!(text.contains("is_development"), "{text}");
+}
+
+#[test]
+fn mail_that_cannot_be_sent_is_refused_with_the_reason() {
+    let without = |key: &str| {
+        let set: Vec<_> = SMTP.into_iter().filter(|(name, _)| *name != key).collect();
+        refusal(&[], &set)
+    };
+    for key in ["mail.host", "mail.from", "mail.base_url"] {
+        let text = without(key);
+        assert!(text.starts_with(&format!("`{key}` is not set")), "{text}");
+    }
+    for (key, value, reason) in [
+        ("mail.transport", "sendmail", "sendmail"),
+        ("mail.from", "Shop", "`mail.from` cannot be used"),
+        ("mail.base_url", "http://shop.example", "`mail.base_url` cannot be used"),
+        ("mail.security", "none", "without TLS mail is sent to this machine only"),
+        ("mail.hello_name", "a b", "the name for EHLO is no name of a host"),
+        ("mail.username", "annals", "`mail.password` is not"),
+        ("mail.password", "hunter2", "`mail.username` is not"),
+        ("mail.timeout_ms", "0", "must not be 0"),
+        ("mail.port", "0", "port"),
+    ] {
+        let text = refusal(&[], &[&SMTP[..], &[(key, value)]].concat());
+        assert!(text.contains(reason) && !text.contains("hunter2"), "{text}");
+    }
+    let missing = [&SMTP[..], &[("mail.root_certificate", "/no/such.pem")]].concat();
+    let text = format!("{:#}", load(&[], &missing).unwrap().mail.mailer().err().unwrap());
+    assert!(text.contains("cannot read `mail.root_certificate` /no/such.pem"), "{text}");
+}
+
+#[test]
+fn the_password_for_mail_is_not_shown() {
+    let environment = [("ANNALS_MAIL__USERNAME", "annals"), ("ANNALS_MAIL__PASSWORD", "hunter2")];
+    let config = load(&environment, &SMTP).unwrap();
+    let shown = toml::to_string(&config).unwrap();
+    assert!(shown.contains("username = \"annals\"\npassword = \"***\""), "{shown}");
+    assert!(!format!("{shown}{config:?}").contains("hunter2"));
+}

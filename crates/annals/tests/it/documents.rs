@@ -99,6 +99,8 @@ fn every_setting_is_documented() {
     let defaults: toml::Table =
         toml::from_str(&read("crates/annals/src/config/defaults.toml")).unwrap();
     let mut keys = vec!["database.url".to_owned(), "nats.url".to_owned()];
+    let of_mail = ["host", "port", "username", "password", "from", "hello_name", "base_url"];
+    keys.extend(of_mail.iter().chain(&["root_certificate"]).map(|key| format!("mail.{key}")));
     for (name, value) in &defaults {
         match value.as_table() {
             Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
@@ -108,6 +110,28 @@ fn every_setting_is_documented() {
     for key in keys {
         assert!(text.contains(&format!("`{key}`")), "docs/configuration.md lacks {key}");
     }
+}
+
+#[test]
+fn every_mail_is_documented_with_its_page() {
+    let text = read("docs/mail.md");
+    let mut named = 0;
+    for entry in root().join("crates/application/src/mail_texts").read_dir().unwrap() {
+        let file = entry.unwrap().path();
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let Ok(code) = fs::read_to_string(&file) else { continue };
+        if !code.contains(&format!("pub fn {name}(")) {
+            continue;
+        }
+        let row = text.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("docs/mail.md lacks {name}"));
+        let has_token = code.contains("page_with(\"");
+        let (call, has_token) = if has_token { ("page_with(\"", "yes") } else { ("page(\"", "no") };
+        let page = code.split(call).nth(1).unwrap().split('"').next().unwrap();
+        assert!(row.ends_with(&format!("| `/{page}` | {has_token} |")), "{row} is not {page}");
+        named += 1;
+    }
+    assert!(named > 7, "files are read as they are written: {named}");
 }
 
 #[test]

@@ -1,0 +1,6 @@
+//! Mail by SMTP, to a real server.
+
+mod failures;
+mod letters;
+mod pool;
+mod security;
