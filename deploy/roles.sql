@@ -32,6 +32,7 @@ SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), :'role') 
 SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
        to_regclass('projections.slots') IS NOT NULL AS has_read_models,
        to_regclass('http.cursor_key') IS NOT NULL AS has_http,
+       to_regclass('identity.passwords') IS NOT NULL AS has_identity,
        to_regclass('jobs.runs') IS NOT NULL AS has_jobs,
        to_regclass('public._sqlx_migrations') IS NOT NULL AS has_migrator \gset
 \if :has_inbox
@@ -55,6 +56,10 @@ SELECT to_regclass('relay.inbox') IS NOT NULL AS has_inbox,
 \if :has_http
     GRANT USAGE ON SCHEMA http TO :"role";
     GRANT SELECT ON http.cursor_key TO :"role";
+\endif
+\if :has_identity
+    GRANT USAGE ON SCHEMA identity TO :"role";
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA identity TO :"role";
 \endif
 \if :has_jobs
     GRANT EXECUTE ON FUNCTION eventstore.forget_commands TO :"role";

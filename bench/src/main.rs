@@ -5,6 +5,7 @@
 //! a machine is never as idle as it seems; only ratios of one run mean anything.
 
 mod account;
+mod accounts;
 mod by_hand;
 mod event;
 mod ground;

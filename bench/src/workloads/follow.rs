@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use super::rebuild::source;
 use super::{Plan, median};
+use crate::accounts;
 use crate::load::{Measured, measured};
 use crate::report::{Report, Target};
 use crate::{event, server};
@@ -189,7 +190,8 @@ pub(super) async fn serve(
     feed: Feed,
 ) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
     let queries = Queries { source: source(store), freshness, wait: Duration::from_secs(2) };
-    let bus = CommandBus::new(store.clone(), Arc::new(Now), Arc::new(Ids));
+    let (identity, access) = accounts::open(store).await?;
+    let bus = identity.bus().clone();
     let metrics = HttpMetrics::register(&Registry::new())?;
     let limits = Limits {
         body_bytes: 65_536,
@@ -199,8 +201,9 @@ pub(super) async fn serve(
         anonymous: Grants::all(),
     };
     let cursors = Cursors::load(store.pool()).await?;
-    let router =
-        api::router(ApiState { bus, queries, cursors, feed, ids: Arc::new(Ids) }, &metrics, limits);
+    let ids = Arc::new(Ids);
+    let state = ApiState { bus, identity, access, queries, cursors, feed, ids };
+    let router = api::router(state, &metrics, limits);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = Server {

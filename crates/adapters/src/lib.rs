@@ -11,8 +11,8 @@ mod time_ordered_ids;
 
 pub use access_tokens::Jwts;
 pub use breached_file::{BreachedFile, BreachedFileError};
-pub use passwords::{Argon2Passwords, HashCost, HashThreads, PasswordsSetupError};
 pub use logged_mailer::LoggedMailer;
+pub use passwords::{Argon2Passwords, HashCost, HashThreads, PasswordsSetupError};
 pub use smtp_mailer::{
     InvalidSender, Sender, SmtpLogin, SmtpMailer, SmtpMailerError, SmtpSecurity, SmtpSettings,
 };

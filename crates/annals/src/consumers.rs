@@ -9,7 +9,8 @@ use eventstore::AppendError;
 use relay::{ConsumerConfig, Declared, Handler, HandlerError, IncomingMessage, Namespace};
 use sqlx::PgConnection;
 
-use crate::config::Nats;
+use crate::config::Config;
+use crate::mail;
 
 /// How many messages a policy reacts to side by side, each of a key of its own.
 const LANES: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
@@ -18,10 +19,11 @@ const LANES: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
 ///
 /// # Errors
 /// The broker or the namespace cannot be read.
-pub fn declared(nats: &Nats) -> anyhow::Result<Declared> {
-    let publisher = nats.publisher()?;
+pub fn declared(config: &Config) -> anyhow::Result<Declared> {
+    let publisher = config.nats.publisher()?;
     let consumers = policies(&publisher.namespace).map(|(_, consumer)| consumer);
-    Ok(Declared { consumers: consumers.collect(), publisher })
+    let mail = config.mail.is_sent().then(|| mail::consumer(&publisher.namespace));
+    Ok(Declared { consumers: consumers.chain(mail).collect(), publisher })
 }
 
 /// Every policy, and how it reads the stream of `namespace`: what workers run and operators compare

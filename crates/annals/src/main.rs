@@ -15,6 +15,7 @@ mod file_descriptors;
 mod identity;
 mod jobs;
 mod logging;
+mod mail;
 mod ops;
 mod process;
 mod projector;

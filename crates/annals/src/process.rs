@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Role};
 use crate::consumers::{self, PolicyHandler};
 use crate::contract::{self, Contract};
+use crate::mail::{self, MailHandler};
 use crate::ops::Parts;
 use crate::telemetry::Telemetry;
 use crate::{file_descriptors, identity, jobs};
@@ -46,8 +47,10 @@ pub struct Process {
     /// The log and the read models, for queries of the API.
     queried: EventStore,
     bus: CommandBus,
+    /// Of processes that serve the API or send mail.
+    identity: Option<Identity>,
     /// Of processes that serve the API.
-    accounts: Option<(Identity, Access)>,
+    access: Option<Access>,
     cursors: Cursors,
     telemetry: Option<Telemetry>,
 }
@@ -56,13 +59,12 @@ impl Process {
     /// Reaches the database and checks its schema. Nothing works yet.
     ///
     /// # Errors
-    /// One sentence: the certificate cannot be used, mail cannot be sent like this, the database cannot be reached, or its schema
-    /// is not the one of this version.
+    /// One sentence: the certificate or the mail server cannot be used, the database cannot be reached, or its schema is
+    /// not the one of this version.
     pub async fn prepare(config: Config, listener: TcpListener) -> anyhow::Result<Self> {
         let tls = config.http.tls()?;
-        if config.mail.mailer()?.is_none() {
-            tracing::info!("no mail is sent: `mail.transport` is `none`");
-        }
+        config.mail.mailer()?;
+        config.mail.client_url()?;
         let pool = crate::database::connect(&config.database).await?;
         crate::database::check_schema(&pool).await?;
         projections::prepare(&pool, projections::ALL)
@@ -79,19 +81,35 @@ impl Process {
         } else {
             store.clone()
         };
-        let mut accounts = None;
-        if config.roles.contains(&Role::Api) {
+        let (serves_api, mails) =
+            (config.roles.contains(&Role::Api), config.roles.contains(&Role::Worker));
+        let mut identity = None;
+        if serves_api || mails && config.mail.is_sent() {
             let keyring = keyring.context(
                 "accounts take key-encryption keys, and none are set: set ANNALS_KEYS__ENCRYPTION",
             )?;
-            let identity = identity::open(bus.clone(), keyring, &config).await?;
-            accounts = Some((identity, identity::access(store.clone(), &config).await?));
+            identity = Some(identity::open(bus.clone(), keyring, &config).await?);
+        }
+        let mut access = None;
+        if serves_api {
+            access = Some(identity::access(store.clone(), &config).await?);
         }
         let cursors =
             Cursors::load(store.pool()).await.context("cannot read the key of cursors")?;
         let telemetry = Telemetry::start(&config.telemetry, TimeOrderedIds.next())
             .context("cannot record traces")?;
-        Ok(Self { config, listener, tls, store, queried, bus, accounts, cursors, telemetry })
+        Ok(Self {
+            config,
+            listener,
+            tls,
+            store,
+            queried,
+            bus,
+            identity,
+            access,
+            cursors,
+            telemetry,
+        })
     }
 
     /// Where commands go.
@@ -99,9 +117,9 @@ impl Process {
         &self.bus
     }
 
-    /// Accounts and sessions, if it serves the API.
-    pub fn identity(&self) -> Option<&Identity> {
-        self.accounts.as_ref().map(|(identity, _)| identity)
+    /// Accounts and sessions, if it serves the API or sends mail.
+    pub const fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// Does the work of its roles until `stop`, then drains: requests in flight are answered,
@@ -167,7 +185,7 @@ impl Process {
         };
         tokio::select! {
             outcome = finished(tasks, &stop) => {
-                drop((self.accounts, self.bus, self.store, self.queried));
+                drop((self.identity, self.access, self.bus, self.store, self.queried));
                 if let Some(telemetry) = self.telemetry {
                     telemetry.stop().await;
                 }
@@ -210,7 +228,7 @@ impl Process {
         let config = self.config.nats.publisher()?;
         let publisher = Publisher::new(self.store.clone(), wakeup, config, Contract);
         let told = contract::told(self.store.clone(), self.config.nats.namespace()?);
-        let declared = consumers::declared(&self.config.nats)?;
+        let declared = consumers::declared(&self.config)?;
         let watch = Watch::new(declared, told, publisher.state());
         parts.relay(publisher.state(), watch.proof());
         spawn(tasks, publisher.run(stop.clone()));
@@ -231,6 +249,26 @@ impl Process {
             parts.consumer(policy.name, consumer.state());
             spawn(tasks, consumer.run(stop.clone()));
         }
+        self.start_mail(tasks, parts, stop)
+    }
+
+    fn start_mail(
+        &self,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+        parts: &mut Parts,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let (mailer, client) = (self.config.mail.mailer()?, self.config.mail.client_url()?);
+        let (Some(mailer), Some(client), Some(identity)) = (mailer, client, &self.identity) else {
+            tracing::info!("no mail is sent: `mail.transport` is `none`");
+            return Ok(());
+        };
+        let handler = MailHandler { identity: identity.clone(), mailer, client };
+        let config = mail::consumer(&self.config.nats.namespace()?);
+        let pool = self.store.pool().clone();
+        let consumer = Consumer::new(pool, self.config.nats.broker()?, config, handler);
+        parts.consumer("mail", consumer.state());
+        spawn(tasks, consumer.run(stop.clone()));
         Ok(())
     }
 
@@ -254,7 +292,7 @@ impl Process {
     }
 
     fn start_accounts(&self, tasks: &mut JoinSet<anyhow::Result<()>>, stop: &CancellationToken) {
-        let Some((identity, access)) = &self.accounts else { return };
+        let (Some(identity), Some(access)) = (&self.identity, &self.access) else { return };
         let settings = &self.config.identity;
         let (clock, lifetime) = (Arc::new(SystemClock), settings.lifetimes().access_token);
         spawn(tasks, access.clone().follow(clock, lifetime, stop.clone()));
@@ -292,7 +330,10 @@ impl Process {
         }
         let ops = parts.into_ops(registry, self.config.nats.namespace()?, drain)?;
         let ops = api::ops::router(ops);
-        let (Some(feed), Some((identity, access))) = (feed, &self.accounts) else { return Ok(ops) };
+        let (Some(feed), Some(identity), Some(access)) = (feed, &self.identity, &self.access)
+        else {
+            return Ok(ops);
+        };
         let state = ApiState {
             bus: self.bus.clone(),
             identity: identity.clone(),

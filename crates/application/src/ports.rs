@@ -1,7 +1,7 @@
 //! What the application needs from the outside world.
 
-mod mail;
 pub mod access_tokens;
+mod mail;
 pub mod passwords;
 
 use chrono::{DateTime, Utc};

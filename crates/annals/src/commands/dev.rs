@@ -36,6 +36,9 @@ pub(super) async fn dev(mut config: Config) -> anyhow::Result<()> {
         pool.close().await;
         let process = Process::prepare(config.clone(), listener).await?;
         demo::load(process.bus()).await?;
+        if let Some(identity) = process.identity() {
+            demo::users(identity).await?;
+        }
         let environment = banner::environment(&config, &services)?;
         let file = directory.join("dev.env");
         write_private(&file, &environment).with_context(|| format!("write {}", file.display()))?;

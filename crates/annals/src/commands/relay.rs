@@ -25,7 +25,7 @@ pub(super) async fn run(config: &Config, command: Relay) -> anyhow::Result<ExitC
 }
 
 async fn plan(config: &Config) -> anyhow::Result<ExitCode> {
-    let plan = consumers::declared(&config.nats)?.plan().await?;
+    let plan = consumers::declared(config)?.plan().await?;
     answer(plan.to_string().trim_end())?;
     if plan.has_drift() {
         answer("run `annals relay apply` to bring this about")?;
@@ -35,7 +35,7 @@ async fn plan(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn apply(config: &Config) -> anyhow::Result<ExitCode> {
-    let done = consumers::declared(&config.nats)?.apply().await?;
+    let done = consumers::declared(config)?.apply().await?;
     answer(done.to_string().trim_end())?;
     answer(if done.has_drift() { "done: now all is as declared" } else { "nothing to do" })?;
     Ok(ExitCode::SUCCESS)

@@ -106,6 +106,11 @@ impl Mail {
         }
     }
 
+    /// Whether anything sends it.
+    pub fn is_sent(&self) -> bool {
+        self.transport != Transport::None
+    }
+
     /// Where links of mails lead; none if nothing is to send any.
     ///
     /// # Errors

@@ -3,7 +3,10 @@
 //! A message says that something is to be mailed, and to whom; the token is made when the mail is, so no
 //! event and no message ever holds one.
 
-use domain::identity::{RecordPassword, RequestPasswordReset, RequestVerification, VerifyEmail};
+use chrono::TimeDelta;
+use domain::identity::{
+    RecordPassword, RequestPasswordReset, RequestVerification, Standing, VerifyEmail,
+};
 use domain::ids::UserId;
 use domain::values::{Email, Personal};
 use eventstore::answer::within;
@@ -16,6 +19,7 @@ use super::{Identity, IdentityError};
 use crate::CommandError;
 use crate::command::Origin;
 use crate::opaque_token::{OpaqueToken, TokenDigest, TokenKind};
+use crate::ports::Recipient;
 
 /// What a token was mailed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,15 +46,20 @@ impl Purpose {
     }
 }
 
+/// Most tokens of one purpose that are valid of one user: who asks more often gets no more mail.
+const MOST: i64 = 5;
+
 /// What is to be mailed to a user.
 #[derive(Debug)]
 pub struct Mailed {
     /// Where to.
-    pub email: Email,
-    /// What people call the user.
-    pub name: String,
+    pub to: Recipient,
     /// What proves that it was received.
     pub token: SecretString,
+    /// For how long.
+    pub valid: TimeDelta,
+    /// Whether the address is one that the user wants instead of another.
+    pub is_wanted: bool,
 }
 
 /// A token that was mailed.
@@ -159,35 +168,57 @@ impl Identity {
         purpose: Purpose,
     ) -> Result<Option<Mailed>, IdentityError> {
         let Some(account) = self.account(user).await? else { return Ok(None) };
+        let is_wanted = purpose == Purpose::VerifyEmail && account.wanted.is_some();
         let email = match purpose {
-            Purpose::VerifyEmail if account.wanted.is_some() => account.wanted.as_ref(),
+            Purpose::VerifyEmail if is_wanted => account.wanted.as_ref(),
             Purpose::VerifyEmail if account.is_verified => None,
             Purpose::VerifyEmail | Purpose::ResetPassword => Some(&account.email),
         };
-        let (Some(email), Some(name)) = (email.and_then(Personal::value), account.name.value())
-        else {
-            return Ok(None);
-        };
-        let token = OpaqueToken::new(purpose.kind(), self.randomness.as_ref())?;
-        let lifetime = match purpose {
+        let email = email.filter(|_| account.standing == Standing::Active);
+        let Some(email) = email.and_then(Personal::value) else { return Ok(None) };
+        let valid = match purpose {
             Purpose::VerifyEmail => self.lifetimes.verification,
             Purpose::ResetPassword => self.lifetimes.password_reset,
         };
+        let token = OpaqueToken::new(purpose.kind(), self.randomness.as_ref())?;
         let (digest, address) = (token.digest(), self.digest_of(email)?);
+        let now = self.bus.clock.now();
         let kept = sqlx::query!(
             "
             INSERT INTO identity.mailed_tokens (digest, user_id, purpose, address, expires_at)
-            VALUES ($1, $2, $3, $4, $5)
+            SELECT $1, $2, $3, $4, $5
+            WHERE (
+                SELECT count(*) FROM identity.mailed_tokens
+                WHERE user_id = $2 AND purpose = $3 AND expires_at > $6
+            ) < $7
             ",
             digest.as_bytes(),
             user.get(),
             purpose.as_str(),
             &address[..],
-            self.bus.clock.now() + lifetime,
+            now + valid,
+            now,
+            MOST,
         );
-        within(kept.execute(connection)).await?;
-        let (email, name) = (email.clone(), name.to_string());
-        Ok(Some(Mailed { email, name, token: token.text().clone() }))
+        if within(kept.execute(connection)).await?.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let name = (account.is_verified && !is_wanted).then(|| account.name.value());
+        let name = name.flatten().map(ToString::to_string);
+        let to = Recipient { address: email.as_str().to_owned(), name };
+        Ok(Some(Mailed { to, token: token.text().clone(), valid, is_wanted }))
+    }
+
+    /// Where mail to `user` goes; nowhere if nobody is there any more.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn recipient(&self, user: UserId) -> Result<Option<Recipient>, IdentityError> {
+        let Some(account) = self.account(user).await? else { return Ok(None) };
+        let Some(email) = account.email.value() else { return Ok(None) };
+        let name = account.name.value().filter(|_| account.is_verified);
+        let name = name.map(ToString::to_string);
+        Ok(Some(Recipient { address: email.as_str().to_owned(), name }))
     }
 
     async fn given(&self, purpose: Purpose, token: &SecretString) -> Result<Given, IdentityError> {

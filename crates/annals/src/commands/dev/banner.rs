@@ -35,18 +35,24 @@ pub(super) fn text(config: &Config, file: &Path) -> String {
     let stream = namespace.to_uppercase();
     let file = file.display();
     let program = std::env::args().next().unwrap_or_else(|| "annals".to_owned());
+    let [operator, customer] = super::demo::USERS;
+    let (email, _, password) = operator;
+    let logins = format!("{email} / {password}\n            {} / {}", customer.0, customer.2);
     format!(
         r#"
-Annals is ready. There are no accounts yet: it listens on this machine only.
+Annals is ready.
 
   HTTP      {url}   (/readyz, /metrics, /problems)
   shell     . {file}   sets DATABASE_URL, NATS_URL, ANNALS_URL and the keys
   subscribe JetStream stream {stream}, subjects {namespace}.>   (README: a subscriber in Python)
   log       {program} events tail --after 0
 
-  curl -s {url}/v1/products
-  curl -s {url}/v1/orders
-  curl -s {url}/v1/products -H 'Content-Type: application/json' -d '{{"sku":"MUG-1","name":"Mug","price":{{"amount":1250,"currency":"EUR"}},"stock":10}}'
+  logins    {logins}
+
+  TOKEN=$(curl -s {url}/v1/sessions -H 'Content-Type: application/json' \
+    -d '{{"email":"{email}","password":"{password}"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  curl -s {url}/v1/products -H "Authorization: Bearer $TOKEN"
+  curl -s {url}/v1/orders -H "Authorization: Bearer $TOKEN"
 
 Ctrl-C drains and stops everything."#
     )

@@ -2,12 +2,15 @@
 
 use anyhow::Context as _;
 use application::catalog::ListProduct;
+use application::identity::{Identity, IdentityError, NewAccount};
 use application::ordering::PlaceOrder;
 use application::ports::IdSource as _;
 use application::{CommandBus, Origin};
 use domain::ids::ProductId;
 use domain::ordering::{RequestedLine, RequestedLines};
-use domain::values::{Money, ProductName, Quantity, Sku, StockLevel};
+use domain::values::{Money, PersonName, ProductName, Quantity, Sku, StockLevel};
+
+use crate::commands::users;
 
 const PRODUCTS: [(&str, &str, i64, i64); 5] = [
     ("TEA-GREEN", "Green tea, 100 g", 690, 120),
@@ -38,6 +41,33 @@ pub(super) async fn load(bus: &CommandBus) -> anyhow::Result<()> {
         let request = PlaceOrder { lines: RequestedLines::try_from(lines)? };
         let placed = bus.place_order(&origin(&format!("place {number}")), request).await;
         placed.with_context(|| format!("place demo order {number}"))?;
+    }
+    Ok(())
+}
+
+/// Who can log in: an operator, and somebody who may do what everybody may.
+pub(super) const USERS: [(&str, &str, &str); 2] = [
+    ("operator@example.org", "Demo operator", "every teapot needs a lid"),
+    ("ada@example.org", "Demo customer", "two cups of green tea"),
+];
+
+/// Opens the demo accounts.
+pub(super) async fn users(identity: &Identity) -> anyhow::Result<()> {
+    for (number, (email, name, password)) in USERS.into_iter().enumerate() {
+        let mut roles = vec![users::member()?];
+        if number == 0 {
+            roles.push(users::operator()?);
+        }
+        let account = NewAccount {
+            email: email.parse()?,
+            name: PersonName::try_from(name.to_owned())?,
+            password: password.into(),
+            roles,
+        };
+        match identity.create_account(&users::origin(None), account).await {
+            Ok(_) | Err(IdentityError::AddressTaken) => {}
+            Err(error) => return Err(error).context("open the demo accounts"),
+        }
     }
     Ok(())
 }

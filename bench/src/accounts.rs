@@ -1,0 +1,48 @@
+//! Accounts, as the binary composes them, with hashes that cost nothing.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use adapters::{Argon2Passwords, HashCost, HashThreads, Jwts, SystemClock, SystemRandomness, TimeOrderedIds};
+use anyhow::Context as _;
+use application::CommandBus;
+use application::access::Access;
+use application::identity::{Identity, Lifetimes, Parts, SigningKeys};
+use application::ports::access_tokens::{AccessTokens, Rotation};
+use application::ports::passwords::NoneBreached;
+use chrono::TimeDelta;
+use eventstore::{EventStore, KeyEncryptionKeys, Keyring};
+
+/// Accounts on `store`, under a key that nobody else has.
+pub(crate) async fn open(store: &EventStore) -> anyhow::Result<(Identity, Access)> {
+    let keys: KeyEncryptionKeys = KeyEncryptionKeys::generate("bench")?.parse()?;
+    let cached = NonZeroUsize::new(1_000).context("not 0")?;
+    let keyring = Keyring::connect(store, keys, cached).await?;
+    let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds));
+    let bus = bus.with_personal_data(keyring.clone()).await?;
+    let lifetimes = Lifetimes {
+        access_token: TimeDelta::hours(1),
+        session: TimeDelta::days(1),
+        idle: TimeDelta::days(1),
+        verification: TimeDelta::days(1),
+        password_reset: TimeDelta::days(1),
+    };
+    let randomness = Arc::new(SystemRandomness);
+    let passwords =
+        Argon2Passwords::new(HashCost::CHEAPEST, HashThreads::default(), randomness.clone())?;
+    let tokens: Arc<dyn AccessTokens> = Arc::new(Jwts::new("bench", "bench"));
+    let lifetime = lifetimes.access_token;
+    let keys = SigningKeys::load(store.pool().clone(), keyring, tokens.clone(), lifetime).await?;
+    let rotation = Rotation { period: TimeDelta::days(1), announced: TimeDelta::hours(1) };
+    keys.rotate(rotation, &SystemClock, &SystemRandomness).await?;
+    let access = Access::load(store.clone(), &SystemClock, lifetime).await?;
+    let parts = Parts {
+        passwords: Arc::new(passwords),
+        breached: Arc::new(NoneBreached),
+        randomness,
+        tokens,
+        keys,
+        lifetimes,
+    };
+    Ok((Identity::new(bus, parts), access))
+}
