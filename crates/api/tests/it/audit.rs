@@ -10,7 +10,9 @@ fn steady(mut answer: Answer) -> Answer {
         match value {
             Value::Object(fields) => {
                 for (name, value) in fields {
-                    if matches!(name.as_str(), "recorded_at" | "event_id") && value.is_string() {
+                    if matches!(name.as_str(), "recorded_at" | "event_id" | "command_id")
+                        && value.is_string()
+                    {
                         *value = Value::String("…".to_owned());
                     }
                     mask(value);
