@@ -41,7 +41,13 @@ pub(crate) fn stream(id: Uuid) -> StreamId {
 
 pub(crate) fn metadata(correlation_id: Uuid) -> Metadata {
     let trace = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
-    Metadata { actor: "customer-4711".to_owned(), correlation_id, causation_id: None, trace }
+    Metadata {
+        actor: "customer-4711".to_owned(),
+        tenant: None,
+        correlation_id,
+        causation_id: None,
+        trace,
+    }
 }
 
 /// One event and one outbox row on the stream `id`, under a command of its own.

@@ -94,7 +94,7 @@ async fn insert_rows(
 
 const COLUMNS: &str = "
     position, recorded_at, command_id, correlation_id, causation_id, version, schema_version, type, stream,
-    actor, trace, tags, payload::text";
+    actor, tenant, trace, tags, payload::text";
 
 /// Reads the rows of one stream and looks at their payloads; answers with how many there are.
 pub(crate) async fn read_stream(pool: &PgPool, stream: &StreamId) -> anyhow::Result<usize> {

@@ -332,7 +332,13 @@ async fn bare_commits(plan: &Plan<'_>) -> anyhow::Result<Measured> {
 
 fn origin() -> Origin {
     let correlation_id = event::id();
-    Origin { actor: "bench".to_owned(), correlation_id, trace: None, idempotency_key: None }
+    Origin {
+        actor: "bench".to_owned(),
+        tenant: None,
+        correlation_id,
+        trace: None,
+        idempotency_key: None,
+    }
 }
 
 pub(super) struct Ids;

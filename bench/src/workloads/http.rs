@@ -170,6 +170,7 @@ async fn product(bus: &CommandBus, store: &EventStore) -> anyhow::Result<Product
 fn origin() -> Origin {
     Origin {
         actor: "bench".to_owned(),
+        tenant: None,
         correlation_id: event::id(),
         trace: None,
         idempotency_key: None,

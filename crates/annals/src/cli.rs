@@ -178,6 +178,9 @@ pub struct Export {
     /// Only what this actor asked for
     #[arg(long)]
     pub actor: Option<String>,
+    /// Only what belongs to this tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<Uuid>,
     /// Only the story that this request began
     #[arg(long, value_name = "ID")]
     pub correlation: Option<Uuid>,

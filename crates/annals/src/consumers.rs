@@ -74,6 +74,7 @@ impl PolicyHandler {
             version: message.message_type.version,
             data: &message.data,
             correlation_id: message.correlation_id,
+            tenant: message.tenant,
             trace: message.trace.as_deref(),
         };
         let reacted = react(&self.bus, transaction, self.policy, incoming).await;

@@ -63,6 +63,7 @@ fn example() -> Value {
         "correlation_id": "01943c5e-7b1a-7cc0-9d3f-2f6f3f0e8a14",
         "causation_id": null,
         "actor": "anonymous",
+        "tenant": null,
         "trace": null,
         "tags": [],
         "payload": {

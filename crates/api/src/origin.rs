@@ -26,6 +26,8 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandOrigin {
         let key = extensions.get::<IdempotencyKey>();
         Ok(Self(Origin {
             actor: extensions.get().map_or("", Principal::actor).to_owned(),
+            // No principal belongs to an organization yet.
+            tenant: None,
             correlation_id: extensions.get::<RequestId>().map_or(Uuid::nil(), |id| id.0),
             trace: trace.map(ToOwned::to_owned),
             idempotency_key: key.map(|key| key.0.as_ref().to_owned()),

@@ -23,6 +23,8 @@ pub struct Command {
 pub struct Origin {
     /// Who asks.
     pub actor: String,
+    /// Whose organization it is about; `None` if about none.
+    pub tenant: Option<Uuid>,
     /// The request that began the whole story.
     pub correlation_id: Uuid,
     /// W3C traceparent: the span under which the command hangs.
@@ -47,6 +49,7 @@ impl Origin {
     pub(crate) fn metadata(&self) -> Metadata {
         Metadata {
             actor: self.actor.clone(),
+            tenant: self.tenant,
             correlation_id: self.correlation_id,
             causation_id: None,
             trace: self.trace.clone(),

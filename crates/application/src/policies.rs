@@ -25,6 +25,8 @@ pub struct Incoming<'a> {
     pub data: &'a str,
     /// The request that began the whole story.
     pub correlation_id: Uuid,
+    /// Whose organization it belongs to, and whatever follows from it.
+    pub tenant: Option<Uuid>,
     /// W3C traceparent: the span under which the reaction hangs.
     pub trace: Option<&'a str>,
 }
@@ -65,6 +67,7 @@ pub async fn react(
             fingerprint: Fingerprint::of(incoming.data.as_bytes()),
             metadata: Metadata {
                 actor: format!("policy:{}", policy.name),
+                tenant: incoming.tenant,
                 correlation_id: incoming.correlation_id,
                 causation_id: Some(incoming.id),
                 trace: incoming.trace.map(ToOwned::to_owned),

@@ -108,6 +108,7 @@ fn command(body: &str) -> Command {
     let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, body.as_bytes());
     let metadata = Metadata {
         actor: "customer-7".to_owned(),
+        tenant: None,
         correlation_id: id,
         causation_id: None,
         trace: None,

@@ -49,6 +49,7 @@ async fn join(
 
         let metadata = Metadata {
             actor: student.to_string(),
+            tenant: None,
             correlation_id: command,
             causation_id: None,
             trace: None,

@@ -62,6 +62,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let command = Uuid::from_u128(number.into());
         let metadata = Metadata {
             actor: "example".to_owned(),
+            tenant: None,
             correlation_id: command,
             causation_id: None,
             trace: None,

@@ -51,6 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("stored   {payload}");
     let metadata = Metadata {
         actor: "example".to_owned(),
+        tenant: None,
         correlation_id: customer,
         causation_id: None,
         trace: None,

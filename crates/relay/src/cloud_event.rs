@@ -37,6 +37,7 @@ pub(crate) mod header {
     pub(crate) const COMMAND_ID: &str = "ce-commandid";
     pub(crate) const CORRELATION_ID: &str = "ce-correlationid";
     pub(crate) const CAUSATION_ID: &str = "ce-causationid";
+    pub(crate) const TENANT: &str = "ce-tenant";
     pub(crate) const TRACE: &str = "ce-traceparent";
     pub(crate) const CONTENT_TYPE: &str = "content-type";
     pub(crate) const REPLAY: &str = "ce-replay";

@@ -23,6 +23,7 @@ pub(super) async fn erase(
     let id = command_id.unwrap_or_else(|| TimeOrderedIds.next());
     let metadata = Metadata {
         actor: "operator".to_owned(),
+        tenant: None,
         correlation_id: id,
         causation_id: None,
         trace: None,

@@ -55,6 +55,7 @@ async fn story() -> (TestDatabase, EventStore) {
 async fn append(store: &EventStore, number: u128, kind: &str) {
     let metadata = Metadata {
         actor: "somebody".to_owned(),
+        tenant: Some(uuid::Uuid::from_u128(number)),
         correlation_id: uuid::Uuid::from_u128(number),
         causation_id: None,
         trace: None,
@@ -164,6 +165,8 @@ async fn only_what_is_asked_for_is_exported() {
         (&["--category", "inventory.stock"], 0),
         (&["--actor", "somebody"], 2),
         (&["--actor", "nobody"], 0),
+        (&["--tenant", &correlation], 1),
+        (&["--tenant", "00000000-0000-7000-8000-0000000000aa"], 0),
         (&["--tag", "t"], 0),
         (&["--since", at], 2),
         (&["--until", at], 1),

@@ -26,4 +26,5 @@ mod rebuild;
 mod relay;
 mod serving;
 mod telemetry;
+mod tenants;
 mod why;

@@ -163,6 +163,7 @@ async fn append_copies(site: &Site, count: u128) {
         };
         let metadata = Metadata {
             actor: "test".to_owned(),
+            tenant: None,
             correlation_id: ids[0],
             causation_id: None,
             trace: None,

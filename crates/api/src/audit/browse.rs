@@ -29,6 +29,7 @@ const KNOWN: &[&str] = &[
     "category",
     "tag",
     "actor",
+    "tenant",
     "correlation",
     "causation",
 ];
@@ -78,6 +79,7 @@ pub(super) fn operation() -> Operation {
             json!({"type": "string", "pattern": r"^[^\u0000-\u001f\u007f-\u009f]{1,255}$"}),
             json!("anonymous"),
         ))
+        .takes(filter("tenant", "Only what belongs to this tenant.", uuid(), id.clone()))
         .takes(filter("correlation", "Only what follows from this request.", uuid(), id.clone()))
         .takes(filter("causation", "Only what follows from this message.", uuid(), id))
         .paged()
@@ -143,6 +145,7 @@ fn filter(parameters: &Parameters, types: &BTreeSet<String>) -> Result<Filter, P
                 })
                 .ok_or("must be 1 to 255 characters without control characters")
         })?,
+        tenant: parameters.one("tenant", id)?,
         correlation_id: parameters.one("correlation", id)?,
         causation_id: parameters.one("causation", id)?,
     })

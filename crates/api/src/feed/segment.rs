@@ -140,6 +140,7 @@ pub(super) mod tests {
             command_id: CommandId::new(Uuid::nil()),
             metadata: Metadata {
                 actor: String::new(),
+                tenant: None,
                 correlation_id: Uuid::nil(),
                 causation_id: None,
                 trace: None,

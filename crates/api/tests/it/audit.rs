@@ -1,6 +1,10 @@
 //! What auditors ask: the log through filters, streams at any moment, and what changed.
 
-use serde_json::Value;
+use eventstore::{
+    Append, CommandId, EventType, ExpectedVersion, Fingerprint, Metadata, NewEvent, StreamId,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::{Answer, Case, TestApp, order};
 
@@ -64,6 +68,7 @@ async fn the_log_is_read_page_by_page_through_filters() {
         ("category=eventstore.subject".to_owned(), vec![]),
         ("tag=none".to_owned(), vec![]),
         ("actor=nobody".to_owned(), vec![]),
+        ("tenant=00000000-0000-7000-8000-0000000000aa".to_owned(), vec![]),
         (format!("correlation={correlation}"), vec![1, 2, 3, 4, 5]),
         ("correlation=00000000-0000-7000-8000-0000000000aa".to_owned(), vec![]),
         (format!("causation={correlation}"), vec![]),
@@ -84,6 +89,36 @@ async fn the_log_is_read_page_by_page_through_filters() {
     assert_eq!(event["stream"], stock);
     let id = event["event_id"].as_str().unwrap();
     assert_eq!(app.get(&format!("/v1/audit/events/{id}")).await.body, *event);
+}
+
+#[tokio::test]
+async fn a_tenant_finds_its_own() {
+    let (app, stock, _) = story().await;
+    let tenant = Uuid::from_u128(0x7e);
+    let stream = StreamId::new(stock).unwrap();
+    let metadata = Metadata {
+        actor: "somebody".to_owned(),
+        tenant: Some(tenant),
+        correlation_id: tenant,
+        causation_id: None,
+        trace: None,
+    };
+    let event_type = EventType::new("inventory.stock-received", 1);
+    let append = Append {
+        expectations: vec![(stream.clone(), ExpectedVersion::Any)],
+        events: vec![NewEvent::new(stream, event_type, "{}")],
+        ..Append::new(CommandId::new(tenant), Fingerprint::of(b""), metadata)
+    };
+    app.store().append(append).await.unwrap();
+    let page = app.get(&format!("/v1/audit/events?tenant={tenant}")).await;
+    let items = page.body["items"].as_array().unwrap();
+    let [event] = items.as_slice() else { panic!("one: {page:?}") };
+    assert_eq!((event["position"].as_i64(), &event["tenant"]), (Some(6), &json!(tenant)));
+    let id = event["event_id"].as_str().unwrap();
+    assert_eq!(app.get(&format!("/v1/audit/events/{id}")).await.body, *event);
+    let other = app.get("/v1/audit/events?to=5").await;
+    let is_nobodys = |event: &Value| event["tenant"].is_null();
+    assert!(other.body["items"].as_array().unwrap().iter().all(is_nobodys), "{other:?}");
 }
 
 #[tokio::test]
@@ -112,8 +147,8 @@ async fn what_changed_is_told_with_its_events() {
     let grown = app.get(&format!("{address}?from=version:0&to=version:1")).await;
     insta::assert_json_snapshot!("audit_difference", steady(grown));
     let same = app.get(&format!("{address}?from=position:2&to=2100-01-01T00:00:00Z")).await;
-    assert_eq!(same.body["changes"], serde_json::json!([]));
-    assert_eq!(same.body["events"], serde_json::json!([]));
+    assert_eq!(same.body["changes"], json!([]));
+    assert_eq!(same.body["events"], json!([]));
 }
 
 #[tokio::test]
@@ -134,6 +169,7 @@ async fn what_no_auditor_can_ask() {
         ("no type", "/v1/audit/events?type=ordering.order-plcaed".to_owned()),
         ("no category", "/v1/audit/events?category=order".to_owned()),
         ("no tag", "/v1/audit/events?tag=".to_owned()),
+        ("no tenant", "/v1/audit/events?tenant=acme".to_owned()),
         ("no correlation", "/v1/audit/events?correlation=7".to_owned()),
         ("no event id", "/v1/audit/events/7".to_owned()),
         ("absent event", "/v1/audit/events/00000000-0000-7000-8000-000000000001".to_owned()),

@@ -249,6 +249,7 @@ impl TestApp {
         let id = Uuid::from_u128((1 << 80) + u128::from(NEXT.fetch_add(1, Ordering::Relaxed)));
         let metadata = Metadata {
             actor: "test".to_owned(),
+            tenant: None,
             correlation_id: id,
             causation_id: None,
             trace: None,

@@ -37,6 +37,8 @@ pub struct EventRecord {
     pub causation_id: Option<Uuid>,
     /// Who asked.
     pub actor: String,
+    /// Whose organization it belongs to, if to one.
+    pub tenant: Option<Uuid>,
     /// W3C traceparent of the request.
     pub trace: Option<String>,
     /// What decisions across streams may find it by.
@@ -63,6 +65,7 @@ impl TryFrom<RecordedEvent> for EventRecord {
             correlation_id: event.metadata.correlation_id,
             causation_id: event.metadata.causation_id,
             actor: event.metadata.actor,
+            tenant: event.metadata.tenant,
             trace: event.metadata.trace,
             tags: event.tags,
             payload: RawValue::from_string(event.payload)?,

@@ -40,6 +40,7 @@ async fn a_product_and_its_stock_are_one_append() {
     for event in &log {
         assert_eq!(event.command_id, receipt.command_id);
         assert_eq!(event.metadata.actor, "somebody");
+        assert_eq!((event.metadata.tenant, origin.tenant.is_some()), (origin.tenant, true));
         assert_eq!(event.metadata.correlation_id, origin.correlation_id);
         assert_eq!(event.metadata.causation_id, None);
         assert_eq!(event.metadata.trace, origin.trace);

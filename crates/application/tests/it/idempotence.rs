@@ -102,6 +102,7 @@ fn list(command: CommandId, id: ProductId, asked: &str) -> Command {
             fingerprint: Fingerprint::of(asked.as_bytes()),
             metadata: Metadata {
                 actor: "somebody".to_owned(),
+                tenant: None,
                 correlation_id: crate::support::id(),
                 causation_id: None,
                 trace: None,

@@ -92,12 +92,14 @@ async fn what_follows_tells_from_what_it_follows() {
     let mug = world.list("Mug-1", 5).await;
     world.place(mug, 2).await;
     let placed = world.last_message().await;
+    assert!(placed.metadata.tenant.is_some());
     placed.react_and_commit(&world, &RESERVE_PLACED_ORDERS).await.unwrap();
     let log = world.log().await;
     for event in &log[3..] {
         assert_eq!(event.metadata.actor, "policy:inventory");
         assert_eq!(event.metadata.causation_id, Some(placed.id));
         assert_eq!(event.metadata.correlation_id, placed.metadata.correlation_id);
+        assert_eq!(event.metadata.tenant, placed.metadata.tenant);
         assert_eq!(event.metadata.trace, placed.metadata.trace);
     }
     // The story goes on: its correlation stays, its cause is the message before.
@@ -107,6 +109,7 @@ async fn what_follows_tells_from_what_it_follows() {
     let confirmed = log.last().unwrap();
     assert_eq!(confirmed.metadata.actor, "policy:ordering");
     assert_eq!(confirmed.metadata.causation_id, Some(made.id));
+    assert_eq!(confirmed.metadata.tenant, placed.metadata.tenant);
     assert_eq!(confirmed.metadata.correlation_id, placed.metadata.correlation_id);
     assert_eq!(world.subjects().await.last().unwrap(), "ordering.order-confirmed.v1");
 }

@@ -109,6 +109,7 @@ impl Told {
             version: self.version,
             data: &self.data,
             correlation_id: self.metadata.correlation_id,
+            tenant: self.metadata.tenant,
             trace: self.metadata.trace.as_deref(),
         };
         react(&world.bus, connection, policy, incoming).await
@@ -140,6 +141,7 @@ pub(crate) fn id() -> Uuid {
 pub(crate) fn origin() -> Origin {
     Origin {
         actor: "somebody".to_owned(),
+        tenant: Some(Uuid::from_u128(0x7e)),
         correlation_id: id(),
         trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         idempotency_key: None,

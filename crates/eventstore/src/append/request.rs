@@ -144,6 +144,8 @@ impl Claim {
 pub struct Metadata {
     /// Who asked.
     pub actor: String,
+    /// Whose organization it belongs to; `None` if it belongs to none.
+    pub tenant: Option<Uuid>,
     /// The request that began the whole story.
     pub correlation_id: Uuid,
     /// The message that caused this command, if one did.

@@ -40,6 +40,8 @@ struct Parameters<'a> {
     event_correlation_id: Vec<Uuid>,
     event_causation_id: Vec<Option<Uuid>>,
     event_actor: Vec<&'a str>,
+    /// Empty if no event has one, which is then not said of each.
+    event_tenant: Vec<Option<Uuid>>,
     event_trace: Vec<Option<&'a str>>,
     event_stream: Vec<&'a str>,
     event_type: Vec<&'a str>,
@@ -104,6 +106,7 @@ impl<'a> Parameters<'a> {
             self.event_correlation_id.push(append.metadata.correlation_id);
             self.event_causation_id.push(append.metadata.causation_id);
             self.event_actor.push(&append.metadata.actor);
+            self.event_tenant.push(append.metadata.tenant);
             self.event_trace.push(append.metadata.trace.as_deref());
             self.event_stream.push(event.stream.as_str());
             self.event_type.push(&event.event_type.name);
@@ -175,6 +178,9 @@ pub(super) async fn append_batch(
     for (number, append) in (1..).zip(batch) {
         parameters.push(number, append);
     }
+    if parameters.event_tenant.iter().all(Option::is_none) {
+        parameters.event_tenant.clear();
+    }
     let conditions = Some(Json(&parameters.conditions)).filter(|json| !json.is_empty());
     let messages = Some(Json(&parameters.messages)).filter(|json| !json.is_empty());
     // fetch_all reads up to the server's ReadyForQuery: the commit is reported, not only the rows.
@@ -185,7 +191,7 @@ pub(super) async fn append_batch(
         FROM eventstore.append(
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
             $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31,
-            $32
+            $32, $33
         )
         "#,
         &parameters.command_ids as _,
@@ -212,6 +218,7 @@ pub(super) async fn append_batch(
         &parameters.event_correlation_id as _,
         &parameters.event_causation_id as _,
         &parameters.event_actor as _,
+        &parameters.event_tenant as _,
         &parameters.event_trace as _,
         &parameters.event_stream as _,
         &parameters.event_type as _,

@@ -30,6 +30,7 @@ pub(super) struct Batch {
     types: Vec<String>,
     streams: Vec<String>,
     actors: Vec<String>,
+    tenants: Vec<Option<Uuid>>,
     traces: Vec<Option<String>>,
     tag_lists: Vec<Option<String>>,
     payloads: Vec<String>,
@@ -68,6 +69,7 @@ impl Batch {
         self.types.push(event.event_type);
         self.streams.push(event.stream);
         self.actors.push(event.actor);
+        self.tenants.push(event.tenant);
         self.traces.push(event.trace);
         let tags = Some(event.tags).filter(|tags| !tags.is_empty());
         self.tag_lists.push(tags.map(|tags| tags.join(TAG_SEPARATOR)));
@@ -133,7 +135,7 @@ impl Batch {
         let wrong = sqlx::query!(
             r#"
             SELECT position AS "position!", expected AS "expected!"
-            FROM eventstore.import_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            FROM eventstore.import_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             "#,
             &self.positions,
             &self.recorded,
@@ -145,6 +147,7 @@ impl Batch {
             &self.types,
             &self.streams,
             &self.actors,
+            &self.tenants as _,
             &self.traces as _,
             &self.tag_lists as _,
             &self.payloads,

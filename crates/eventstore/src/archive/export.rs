@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::Earlier;
-use super::line::{CommandLine, EventLine, Header, Line};
+use super::line::{CommandLine, EventLine, Header, Line, VERSION};
 use super::source;
 use super::walk::Tally;
 use crate::answer::{self, within};
@@ -63,6 +63,14 @@ pub enum ResumeError {
         expected: LogId,
         /// Of which log the earlier one is.
         found: LogId,
+    },
+    /// It is of an earlier version of the format, which cannot say what this one does.
+    #[error(
+        "the earlier export is of version {found} of the format, this one of version {VERSION}; begin a new file"
+    )]
+    OtherVersion {
+        /// The version of the earlier one.
+        found: u32,
     },
     /// It has another filter or begins elsewhere.
     #[error("the earlier export {found}, this one {expected}")]
@@ -146,6 +154,9 @@ impl Export {
         if found.log != export.header.log {
             let (expected, found) = (export.header.log, found.log);
             return Err(ResumeError::OtherLog { expected, found });
+        }
+        if found.version != VERSION {
+            return Err(ResumeError::OtherVersion { found: found.version });
         }
         if *found != export.header {
             let (expected, found) = (described(&export.header), described(found));

@@ -14,8 +14,11 @@ use crate::{
 /// What the first line calls the format.
 pub(super) const FORMAT: &str = "annals-log";
 
-/// The version of the format that is written, and the only one that is read.
-pub(super) const VERSION: u32 = 1;
+/// The version of the format that is written.
+pub(super) const VERSION: u32 = 2;
+
+/// The oldest version that is read: it knew no tenants.
+pub(super) const OLDEST: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -63,6 +66,8 @@ pub(super) struct FilterLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     causation_id: Option<Uuid>,
@@ -76,6 +81,7 @@ impl FilterLine {
             types: filter.types.clone().map(sorted),
             tags: sorted(tags.collect()),
             actor: filter.actor.clone(),
+            tenant: filter.tenant,
             correlation_id: filter.correlation_id,
             causation_id: filter.causation_id,
         }
@@ -107,6 +113,8 @@ pub(super) struct EventLine {
     pub(super) causation_id: Option<Uuid>,
     pub(super) actor: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tenant: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) trace: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) tags: Vec<String>,
@@ -128,6 +136,7 @@ impl EventLine {
             correlation_id: event.metadata.correlation_id,
             causation_id: event.metadata.causation_id,
             actor: event.metadata.actor,
+            tenant: event.metadata.tenant,
             trace: event.metadata.trace,
             tags: event.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
             payload: event.payload,

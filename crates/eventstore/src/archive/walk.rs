@@ -7,7 +7,9 @@
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::line::{ClaimLine, CommandLine, EndLine, EventLine, FORMAT, Header, Line, VERSION};
+use super::line::{
+    ClaimLine, CommandLine, EndLine, EventLine, FORMAT, Header, Line, OLDEST, VERSION,
+};
 use crate::{CommandId, EventId, Position};
 
 /// A line that does not belong where it stands.
@@ -31,7 +33,7 @@ pub enum Reason {
     NoHeader,
     /// It is of a format that this version does not know.
     #[error(
-        "format {format:?} version {version} is not known, only \"{FORMAT}\" version {VERSION}"
+        "format {format:?} version {version} is not known, only \"{FORMAT}\" versions {OLDEST} to {VERSION}"
     )]
     UnknownFormat {
         /// What the header calls it.
@@ -120,7 +122,7 @@ impl Walk {
         let Ok(Line::Archive(header)) = serde_json::from_str(text) else {
             return Err(flaw(of_other_version(text).unwrap_or(Reason::NoHeader)));
         };
-        if header.format != FORMAT || header.version != VERSION {
+        if header.format != FORMAT || !(OLDEST..=VERSION).contains(&header.version) {
             let Header { format, version, .. } = header;
             return Err(flaw(Reason::UnknownFormat { format, version }));
         }
@@ -254,5 +256,6 @@ fn of_other_version(text: &str) -> Option<Reason> {
     let header = value.get("archive")?;
     let format = header.get("format")?.as_str()?.to_owned();
     let version = u32::try_from(header.get("version")?.as_u64()?).ok()?;
-    (format != FORMAT || version != VERSION).then_some(Reason::UnknownFormat { format, version })
+    (format != FORMAT || !(OLDEST..=VERSION).contains(&version))
+        .then_some(Reason::UnknownFormat { format, version })
 }

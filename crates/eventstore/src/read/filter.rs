@@ -18,6 +18,8 @@ pub struct Filter {
     pub tags: Vec<Tag>,
     /// Asked for by this actor.
     pub actor: Option<String>,
+    /// Of this tenant.
+    pub tenant: Option<Uuid>,
     /// Of the story that this request began.
     pub correlation_id: Option<Uuid>,
     /// Caused by this message.
@@ -55,6 +57,7 @@ impl Filter {
             && one_of(&self.types, &event.event_type.name)
             && self.tags.iter().all(|tag| event.tags.contains(tag))
             && self.actor.as_ref().is_none_or(|actor| *actor == event.metadata.actor)
+            && self.tenant.is_none_or(|id| Some(id) == event.metadata.tenant)
             && self.correlation_id.is_none_or(|id| id == event.metadata.correlation_id)
             && self.causation_id.is_none_or(|id| Some(id) == event.metadata.causation_id)
     }

@@ -208,8 +208,8 @@ impl EventStore {
                    (SELECT min(m.position) FROM eventstore.messages AS m WHERE m.position > $1) AS messages_from,
                    o.subject,
                    e.position, e.recorded_at, e.command_id, e.correlation_id, e.causation_id,
-                   e.version, e.schema_version, e.type AS event_type, e.stream, e.actor, e.trace, e.tags,
-                   e.payload::text AS "payload!"
+                   e.version, e.schema_version, e.type AS event_type, e.stream, e.actor, e.tenant, e.trace,
+                   e.tags, e.payload::text AS "payload!"
             FROM eventstore.outbox AS o
             JOIN eventstore.events AS e ON e.position = o.position
             WHERE o.position > $1 AND e.position > $1
@@ -380,6 +380,7 @@ struct OutboxRow {
     event_type: String,
     stream: String,
     actor: String,
+    tenant: Option<Uuid>,
     trace: Option<String>,
     tags: Option<Vec<String>>,
     payload: String,
@@ -398,6 +399,7 @@ impl OutboxRow {
             event_type: self.event_type,
             stream: self.stream,
             actor: self.actor,
+            tenant: self.tenant,
             trace: self.trace,
             tags: self.tags,
             payload: self.payload,

@@ -47,13 +47,14 @@ pub(super) async fn read(
         let rows = select_events!(
             r"
         JOIN eventstore.tags AS t ON t.position = e.position
-        WHERE t.tag = $9 AND t.position > $1 AND t.position <= $2
-          AND e.tags @> $10
+        WHERE t.tag = $10 AND t.position > $1 AND t.position <= $2
+          AND e.tags @> $11
           AND ($4::text[] IS NULL OR split_part(e.stream, '-', 1) = ANY ($4))
           AND ($5::text[] IS NULL OR e.type = ANY ($5))
           AND ($6::text IS NULL OR e.actor = $6)
-          AND ($7::uuid IS NULL OR e.correlation_id = $7)
-          AND ($8::uuid IS NULL OR e.causation_id = $8)
+          AND ($7::uuid IS NULL OR e.tenant = $7)
+          AND ($8::uuid IS NULL OR e.correlation_id = $8)
+          AND ($9::uuid IS NULL OR e.causation_id = $9)
         ORDER BY t.position
         LIMIT $3
         ",
@@ -63,6 +64,7 @@ pub(super) async fn read(
             categories as _,
             types as _,
             actor,
+            filter.tenant,
             filter.correlation_id,
             filter.causation_id,
             *tag,
@@ -77,8 +79,9 @@ pub(super) async fn read(
           AND ($4::text[] IS NULL OR split_part(e.stream, '-', 1) = ANY ($4))
           AND ($5::text[] IS NULL OR e.type = ANY ($5))
           AND ($6::text IS NULL OR e.actor = $6)
-          AND ($7::uuid IS NULL OR e.correlation_id = $7)
-          AND ($8::uuid IS NULL OR e.causation_id = $8)
+          AND ($7::uuid IS NULL OR e.tenant = $7)
+          AND ($8::uuid IS NULL OR e.correlation_id = $8)
+          AND ($9::uuid IS NULL OR e.causation_id = $9)
         ORDER BY e.position
         LIMIT $3
         ",
@@ -88,6 +91,7 @@ pub(super) async fn read(
             categories as _,
             types as _,
             actor,
+            filter.tenant,
             filter.correlation_id,
             filter.causation_id,
         );

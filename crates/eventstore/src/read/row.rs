@@ -20,6 +20,7 @@ pub(super) struct EventRow {
     pub(super) event_type: String,
     pub(super) stream: String,
     pub(super) actor: String,
+    pub(super) tenant: Option<Uuid>,
     pub(super) trace: Option<String>,
     pub(super) tags: Option<Vec<String>>,
     pub(super) payload: String,
@@ -32,7 +33,7 @@ macro_rules! select_events {
             crate::read::row::EventRow,
             r#"
         SELECT e.position, e.recorded_at, e.command_id, e.correlation_id, e.causation_id, e.version,
-               e.schema_version, e.type AS event_type, e.stream, e.actor, e.trace, e.tags,
+               e.schema_version, e.type AS event_type, e.stream, e.actor, e.tenant, e.trace, e.tags,
                e.payload::text AS "payload!"
         FROM eventstore.events AS e
         "#
@@ -65,6 +66,7 @@ impl Reader {
             command_id: CommandId::new(row.command_id),
             metadata: Metadata {
                 actor: row.actor,
+                tenant: row.tenant,
                 correlation_id: row.correlation_id,
                 causation_id: row.causation_id,
                 trace: row.trace,

@@ -77,6 +77,7 @@ impl Aggregate for Account {
 pub(crate) fn command() -> Command {
     let metadata = Metadata {
         actor: "test".to_owned(),
+        tenant: None,
         correlation_id: id(),
         causation_id: None,
         trace: None,

@@ -101,6 +101,7 @@ async fn rich(store: &EventStore) -> Vec<(Append, Receipt)> {
     let mut commands = vec![idle("a"), idle("b"), to("a-1", exactly(0), 3)];
     let mut odd = to("b-1", exactly(0), 0);
     odd.metadata.causation_id = Some(id());
+    odd.metadata.tenant = Some(id());
     odd.metadata.trace = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     odd.metadata.actor = String::from("Zoë \"the\" \\ actor\u{2028}\u{1f600}");
     for payload in [
@@ -237,6 +238,27 @@ async fn the_archive_of_the_document_is_one() {
     assert_eq!(archive(&copy).await, block);
 }
 
+/// As it was written before events had tenants.
+const OLDER: &str = r#"{"archive":{"format":"annals-log","version":1,"log":"6f0c3c1e-5a55-4d0f-8a4e-1c2b9d6e7f10","after":0,"filter":{}}}
+{"event":{"position":1,"recorded_at":"2026-01-01T09:30:00.123456Z","id":"019b78e4-823b-7e75-ae7f-100000000001","stream":"bank.account-1","version":1,"type":"bank.account-opened","schema_version":1,"command_id":"019b7900-0000-7000-8000-000000000001","correlation_id":"019b7900-0000-7000-8000-000000000001","actor":"teller","tags":["owner:7"],"payload":"{\"owner\": 7}"}}
+{"command":{"id":"019b7900-0000-7000-8000-000000000001","fingerprint":"73e3e8f6e0e244dac0633dd4633eeea5975af41e86cef3bd0d90ef5ae9bde25e","first_position":1,"last_position":1,"recorded_at":"2026-01-01T09:30:00.123456Z"}}
+{"command":{"id":"019b7900-0000-7000-8000-000000000002","fingerprint":"6f74ebf49748e5c66876be21e4ccfc4fad6d53038b0a93951dccb2989d93d1b0","first_position":2,"last_position":1,"recorded_at":"2026-01-01T09:31:00.000000Z"}}
+{"claim":{"namespace":"bank.number","value":"DE01","stream":"bank.account-1"}}
+{"end":{"position":1,"complete":true,"events":1,"commands":2,"claims":1,"sha256":"c8a93de42eec00e21ebeb441f79ad69492914bec6340624e6d6526d4d4f3154b"}}
+"#;
+
+#[tokio::test]
+async fn an_older_archive_is_taken_in_and_not_gone_on_with() {
+    let (into, _) = fresh().await;
+    import(&into.pool(), OLDER).await.unwrap();
+    let copy = EventStore::open(into.pool()).await.unwrap();
+    assert_eq!(all(&copy).await[0].metadata.tenant, None);
+    let refused = resumed(&copy, Scope::everything(), OLDER).await.unwrap_err();
+    assert!(matches!(refused, ResumeError::OtherVersion { found: 1 }), "{refused}");
+    let same = OLDER.replacen("\"version\":1", "\"version\":2", 1);
+    assert_eq!(archive(&copy).await, forged(&same), "but for the version");
+}
+
 #[tokio::test]
 async fn an_empty_log_is_an_archive_too() {
     let (from, store) = fresh().await;
@@ -358,7 +380,7 @@ async fn what_is_damaged_gives_nothing() {
             "is not version 2",
         ),
         ("an unknown member", good.replacen("\"actor\"", "\"colour\":1,\"actor\"", 1), "damaged"),
-        ("another format version", good.replacen("\"version\":1", "\"version\":2", 1), "damaged"),
+        ("another format version", good.replacen("\"version\":2", "\"version\":3", 1), "damaged"),
         ("another archive behind it", format!("{good}{good}"), "damaged"),
         ("the end twice", format!("{good}{}\n", lines[end]), "damaged"),
         ("half a log", text(Export::new(store.clone(), part)).await, "has no claims"),
@@ -401,7 +423,7 @@ async fn what_imports_write_through_writes_into_no_other_log() {
     append(&store, to("a", exactly(0), 1)).await.unwrap();
     let before = rows(&database.pool()).await;
     for statement in [
-        "SELECT eventstore.import_events('{2}', '{2100-01-01}', ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], '{NULL}', '{2}', '{1}', '{t}', '{a}', '{me}', '{NULL}', '{NULL}', '{null}')",
+        "SELECT eventstore.import_events('{2}', '{2100-01-01}', ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], '{NULL}', '{2}', '{1}', '{t}', '{a}', '{me}', '{NULL}', '{NULL}', '{NULL}', '{null}')",
         "SELECT eventstore.import_commands(ARRAY[gen_random_uuid()], '{x}', '{1}', '{1}', '{2100-01-01}')",
         "SELECT eventstore.import_claims('{n}', '{v}', '{a}', '{NULL}')",
         "SELECT eventstore.end_import()",

@@ -29,3 +29,4 @@ mod retention;
 mod roles;
 mod silence;
 mod subscriptions;
+mod tenants;

@@ -46,7 +46,13 @@ async fn keyring_with(store: &EventStore, keys: KeyEncryptionKeys) -> Keyring {
 
 fn metadata() -> Metadata {
     let correlation_id = id();
-    Metadata { actor: "test".to_owned(), correlation_id, causation_id: None, trace: None }
+    Metadata {
+        actor: "test".to_owned(),
+        tenant: None,
+        correlation_id,
+        causation_id: None,
+        trace: None,
+    }
 }
 
 type Sealing = PersonalError<serde_json::Error>;

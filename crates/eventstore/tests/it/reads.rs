@@ -10,13 +10,16 @@ use sqlx::types::Uuid;
 
 use crate::support::{all, append, exactly, log, stream, to};
 
-/// 2,600 events on four streams of two categories, of three types, three actors and some tags.
+/// 2,600 events on four streams of two categories, of three types, three actors, three tenants or none,
+/// and some tags.
 async fn filled() -> (testkit::TestDatabase, EventStore, Vec<RecordedEvent>) {
     let (database, store) = log().await;
     for number in 0..260 {
         let name = format!("{}-{}", ["one", "two"][number % 2], number % 4);
         let mut command = to(&name, ExpectedVersion::Any, 0);
         command.metadata.actor = format!("actor-{}", number % 3);
+        command.metadata.tenant =
+            (number % 2 == 0).then(|| Uuid::from_u128(u128::try_from(number % 3).unwrap()));
         command.metadata.correlation_id = Uuid::from_u128(u128::try_from(number % 5).unwrap());
         command.metadata.causation_id =
             (number % 7 == 0).then(|| Uuid::from_u128(u128::try_from(number % 3).unwrap()));
@@ -50,16 +53,20 @@ fn filters() -> impl Strategy<Value = Filter> {
         some(&["test.of-0", "test.of-1", "test.unknown"]),
         tags,
         prop::option::of((0..4).prop_map(|number| format!("actor-{number}"))),
+        prop::option::of((0..4_u128).prop_map(Uuid::from_u128)),
         prop::option::of((0..6_u128).prop_map(Uuid::from_u128)),
         prop::option::of((0..4_u128).prop_map(Uuid::from_u128)),
     )
-        .prop_map(|(categories, types, tags, actor, correlation_id, causation_id)| Filter {
-            categories,
-            types,
-            tags: tags.into_iter().map(|tag| Tag::new(tag).unwrap()).collect(),
-            actor,
-            correlation_id,
-            causation_id,
+        .prop_map(|(categories, types, tags, actor, tenant, correlation_id, causation_id)| {
+            Filter {
+                categories,
+                types,
+                tags: tags.into_iter().map(|tag| Tag::new(tag).unwrap()).collect(),
+                actor,
+                tenant,
+                correlation_id,
+                causation_id,
+            }
         })
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn event(name: &str) -> NewEvent {
 pub(crate) fn to(name: &str, expected: ExpectedVersion, count: usize) -> Append {
     let metadata = Metadata {
         actor: "test".to_owned(),
+        tenant: None,
         correlation_id: id(),
         causation_id: None,
         trace: None,

@@ -73,7 +73,13 @@ pub(crate) fn id() -> Uuid {
 }
 
 pub(crate) fn metadata() -> Metadata {
-    Metadata { actor: "test".to_owned(), correlation_id: id(), causation_id: None, trace: None }
+    Metadata {
+        actor: "test".to_owned(),
+        tenant: None,
+        correlation_id: id(),
+        causation_id: None,
+        trace: None,
+    }
 }
 
 /// `count` events on the stream `name`, under a command of its own.

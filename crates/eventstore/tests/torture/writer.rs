@@ -124,6 +124,7 @@ fn any_append(random: &mut StdRng) -> Append {
     let command = Uuid::from_u128(random.random());
     let metadata = Metadata {
         actor: "torture".to_owned(),
+        tenant: None,
         correlation_id: command,
         causation_id: None,
         trace: None,

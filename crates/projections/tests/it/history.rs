@@ -63,6 +63,7 @@ impl History {
                     version: message_type.version,
                     data: &message.encode().unwrap(),
                     correlation_id: recorded.metadata.correlation_id,
+                    tenant: recorded.metadata.tenant,
                     trace: None,
                 };
                 react(&world.bus, &mut transaction, policy, incoming).await.unwrap();
@@ -90,5 +91,11 @@ pub(crate) async fn list(world: &World, number: usize, stock: i64) -> ProductId 
 }
 
 fn origin() -> Origin {
-    Origin { actor: "test".to_owned(), correlation_id: id(), trace: None, idempotency_key: None }
+    Origin {
+        actor: "test".to_owned(),
+        tenant: None,
+        correlation_id: id(),
+        trace: None,
+        idempotency_key: None,
+    }
 }

@@ -22,6 +22,7 @@ async fn append(world: &World, name: &str, schema_version: i16, payload: &str) -
     let event = NewEvent::new(stream.clone(), EventType::new(name, schema_version), payload);
     let metadata = Metadata {
         actor: "test".to_owned(),
+        tenant: None,
         correlation_id: id(),
         causation_id: None,
         trace: None,

@@ -137,6 +137,12 @@ pub const HEADERS: &[Header] = &[
         form: Form::Uuid,
     },
     Header {
+        name: header::TENANT,
+        holds: "the tenant it belongs to: whose organization",
+        presence: Presence::Sometimes("if it belongs to one"),
+        form: Form::Uuid,
+    },
+    Header {
         name: header::TRACE,
         holds: "W3C trace context the event was recorded in: of the request, or of its append if the trace is recorded; the same each time it is published",
         presence: Presence::Sometimes("if it had one"),

@@ -54,6 +54,9 @@ pub struct IncomingMessage {
     pub correlation_id: Uuid,
     /// The message that caused the command, if one did.
     pub causation_id: Option<Uuid>,
+    /// Whose organization it belongs to; `None` if it belongs to none. Whatever follows from the
+    /// message belongs there, too.
+    pub tenant: Option<Uuid>,
     /// W3C traceparent: what it was published in, or else what its event was recorded in; for a
     /// handler, what it is handled in. Whatever follows from the message hangs under it.
     pub trace: Option<String>,
@@ -112,6 +115,7 @@ impl IncomingMessage {
             command_id: headers.parse(header::COMMAND_ID)?,
             correlation_id: headers.parse(header::CORRELATION_ID)?,
             causation_id: headers.parse_optional(header::CAUSATION_ID)?,
+            tenant: headers.parse_optional(header::TENANT)?,
             trace: headers
                 .optional(header::TRACE_PARENT)
                 .or_else(|| headers.optional(header::TRACE))

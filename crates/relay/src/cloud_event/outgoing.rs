@@ -205,6 +205,7 @@ impl<'a> Attributes<'a> {
         ];
         let causation = self.metadata.causation_id.map(|id| (header::CAUSATION_ID, id.to_string()));
         told.extend(causation);
+        told.extend(self.metadata.tenant.map(|id| (header::TENANT, id.to_string())));
         told.extend(self.metadata.trace.clone().map(|trace| (header::TRACE, trace)));
         told
     }

@@ -45,6 +45,7 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
         ("ce-source", format!("urn:uuid:{log}")),
         ("ce-specversion", "1.0".to_owned()),
         ("ce-subject", "testing.thing-1".to_owned()),
+        ("ce-tenant", "00000000-0000-0000-0000-00000000007e".to_owned()),
         ("ce-time", event.recorded_at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()),
         ("ce-traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         ("ce-type", format!("{namespace}.testing.it-happened.v1")),
@@ -83,6 +84,7 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
             command_id: event.command_id.get(),
             correlation_id: Uuid::from_u128(0xc0),
             causation_id: Some(Uuid::from_u128(0xca)),
+            tenant: Some(Uuid::from_u128(0x7e)),
             trace: Some(header(message, "ce-traceparent").to_owned()),
             data: r#"{"version":2}"#.to_owned(),
         }
@@ -92,6 +94,7 @@ async fn a_message_is_a_cloud_event_in_binary_mode() {
         ("ce-id", None, MalformedMessage::Missing { name: "ce-id" }),
         ("ce-specversion", Some("0.3"), invalid("ce-specversion", "0.3")),
         ("ce-position", Some("0"), invalid("ce-position", "0")),
+        ("ce-tenant", Some("acme"), invalid("ce-tenant", "acme")),
         ("ce-source", Some("/somewhere"), invalid("ce-source", "/somewhere")),
         (
             "ce-type",
@@ -155,6 +158,7 @@ async fn the_headers_that_are_sent_are_those_that_are_described() {
 fn full() -> Metadata {
     Metadata {
         actor: "somebody".to_owned(),
+        tenant: Some(Uuid::from_u128(0x7e)),
         correlation_id: Uuid::from_u128(0xc0),
         causation_id: Some(Uuid::from_u128(0xca)),
         trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),

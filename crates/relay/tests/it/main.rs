@@ -19,6 +19,7 @@ mod replay;
 mod retention;
 mod suspects;
 mod takeover;
+mod tenants;
 mod verify;
 mod withheld;
 mod world;

@@ -26,6 +26,7 @@ async fn ask(world: &World) -> Vec<Uuid> {
     let ids = messages.iter().map(|message| message.id).collect();
     let metadata = Metadata {
         actor: "test".to_owned(),
+        tenant: Some(Uuid::from_u128(0x7e)),
         correlation_id: world.id(),
         causation_id: None,
         trace: None,
@@ -115,6 +116,7 @@ async fn a_message_says_where_it_stands_and_what_it_is_about() {
         (ASKED.to_owned(), "testing.thing-3")
     );
     assert_eq!((read.sequence, read.position.get()), (StreamVersion::START, 1));
+    assert_eq!(read.tenant, Some(Uuid::from_u128(0x7e)), "that of its append");
     assert_eq!(read.data, "{\"n\": 1}", "byte for byte");
     publisher.stop().await;
 }

@@ -116,9 +116,15 @@ impl World {
         }
     }
 
-    fn metadata(&self) -> Metadata {
+    pub(crate) fn metadata(&self) -> Metadata {
         let correlation_id = self.id();
-        Metadata { actor: "test".to_owned(), correlation_id, causation_id: None, trace: None }
+        Metadata {
+            actor: "test".to_owned(),
+            tenant: None,
+            correlation_id,
+            causation_id: None,
+            trace: None,
+        }
     }
 
     /// Appends `count` public events to each of `streams`, in turn.

@@ -79,6 +79,7 @@ fn line(product_id: ProductId, quantity: i64) -> anyhow::Result<RequestedLine> {
 fn origin(key: &str) -> Origin {
     Origin {
         actor: "demo".to_owned(),
+        tenant: None,
         correlation_id: adapters::TimeOrderedIds.next(),
         trace: None,
         idempotency_key: Some(key.to_owned()),

@@ -47,6 +47,7 @@ async fn scope(store: &EventStore, request: &cli::Export) -> anyhow::Result<Scop
         types: some(types),
         tags: tags.collect::<Result<_, _>>().context("cannot look for this tag")?,
         actor: request.actor.clone(),
+        tenant: request.tenant,
         correlation_id: request.correlation,
         causation_id: request.causation,
     };

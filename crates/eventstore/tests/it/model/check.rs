@@ -68,6 +68,7 @@ fn compare(recorded: &RecordedEvent, logged: &Logged) {
     let (append, event) = (&logged.append, logged.event());
     assert_eq!(recorded.command_id, append.command_id);
     assert_eq!(recorded.metadata.actor, append.metadata.actor);
+    assert_eq!(recorded.metadata.tenant, append.metadata.tenant);
     assert_eq!(recorded.metadata.correlation_id, append.metadata.correlation_id);
     assert_eq!(recorded.metadata.causation_id, append.metadata.causation_id);
     assert_eq!(recorded.metadata.trace, append.metadata.trace);

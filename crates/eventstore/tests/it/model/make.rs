@@ -225,6 +225,7 @@ fn empty(number: usize) -> Append {
     let id = Uuid::from_u128(1 + u128::try_from(number).unwrap());
     let metadata = Metadata {
         actor: format!("actor-{}", number % 3),
+        tenant: number.is_multiple_of(5).then_some(id),
         correlation_id: Uuid::from_u128(u128::MAX - id.as_u128()),
         causation_id: number.is_multiple_of(2).then_some(id),
         trace: number.is_multiple_of(3).then(|| format!("00-{number}")),
