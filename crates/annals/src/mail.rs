@@ -113,7 +113,7 @@ impl MailHandler {
             }
             IdentityMessage::PasswordChanged(changed) => {
                 let to = self.identity.recipient(changed.user_id).await?;
-                let at = incoming.recorded_at;
+                let at = incoming.time;
                 Ok(to.map(|to| (to, mail_texts::password_changed(&self.client, at))))
             }
             _ => Ok(None),

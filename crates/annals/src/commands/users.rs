@@ -88,6 +88,7 @@ pub(super) fn origin(key: Option<&str>) -> Origin {
         actor: "operator".to_owned(),
         correlation_id: TimeOrderedIds.next(),
         trace: None,
+        tenant: None,
         idempotency_key: key.map(ToOwned::to_owned),
     }
 }
