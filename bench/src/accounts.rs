@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use adapters::{Argon2Passwords, HashCost, HashThreads, Jwts, SystemClock, SystemRandomness, TimeOrderedIds};
+use adapters::{
+    Argon2Passwords, HashCost, HashThreads, Jwts, SystemClock, SystemRandomness, TimeOrderedIds,
+};
 use anyhow::Context as _;
 use application::CommandBus;
 use application::access::Access;
@@ -32,9 +34,10 @@ pub(crate) async fn open(store: &EventStore) -> anyhow::Result<(Identity, Access
         Argon2Passwords::new(HashCost::CHEAPEST, HashThreads::default(), randomness.clone())?;
     let tokens: Arc<dyn AccessTokens> = Arc::new(Jwts::new("bench", "bench"));
     let lifetime = lifetimes.access_token;
-    let keys = SigningKeys::load(store.pool().clone(), keyring, tokens.clone(), lifetime).await?;
+    let (pool, clock) = (store.pool().clone(), Arc::new(SystemClock));
+    let keys = SigningKeys::load(pool, keyring, tokens.clone(), clock, lifetime).await?;
     let rotation = Rotation { period: TimeDelta::days(1), announced: TimeDelta::hours(1) };
-    keys.rotate(rotation, &SystemClock, &SystemRandomness).await?;
+    keys.rotate(rotation, &SystemRandomness).await?;
     let access = Access::load(store.clone(), &SystemClock, lifetime).await?;
     let parts = Parts {
         passwords: Arc::new(passwords),

@@ -50,9 +50,15 @@ pub async fn open(bus: CommandBus, keyring: Keyring, config: &Config) -> anyhow:
         Arc::new(Jwts::new(settings.issuer.clone(), settings.audience.clone()));
     let lifetimes = settings.lifetimes();
     let pool = bus.store().pool().clone();
-    let keys = SigningKeys::load(pool, keyring, tokens.clone(), lifetimes.access_token)
-        .await
-        .context("cannot read the keys of access tokens")?;
+    let keys = SigningKeys::load(
+        pool,
+        keyring,
+        tokens.clone(),
+        Arc::new(SystemClock),
+        lifetimes.access_token,
+    )
+    .await
+    .context("cannot read the keys of access tokens")?;
     rotate(&keys, settings.rotation()).await.context("cannot make a key of access tokens")?;
     let breached = settings.breached()?;
     Ok(Identity::new(bus, Parts { passwords, breached, randomness, tokens, keys, lifetimes }))
@@ -82,5 +88,5 @@ pub async fn keep_keys(keys: SigningKeys, rotation: Rotation, stop: Cancellation
 }
 
 async fn rotate(keys: &SigningKeys, rotation: Rotation) -> anyhow::Result<bool> {
-    Ok(keys.rotate(rotation, &SystemClock, &SystemRandomness).await?)
+    Ok(keys.rotate(rotation, &SystemRandomness).await?)
 }

@@ -22,16 +22,19 @@ const MEMBER: &str = "member";
 /// What says who asks.
 #[derive(Clone)]
 pub(crate) struct Door {
-    identity: Identity,
-    access: Access,
+    users: Option<(Identity, Access)>,
     anonymous: Grants,
     member: Option<RoleName>,
 }
 
 impl Door {
     pub(crate) fn new(identity: Identity, access: Access, anonymous: Grants) -> Self {
-        let member = RoleName::try_from(MEMBER.to_owned()).ok();
-        Self { identity, access, anonymous, member }
+        Self { users: Some((identity, access)), ..Self::without_users(anonymous) }
+    }
+
+    /// Where nobody has an account.
+    pub(crate) fn without_users(anonymous: Grants) -> Self {
+        Self { users: None, anonymous, member: RoleName::try_from(MEMBER.to_owned()).ok() }
     }
 
     async fn principal(&self, headers: &HeaderMap, uri: &Uri) -> Result<Principal, Problem> {
@@ -39,11 +42,14 @@ impl Door {
             self.is_for_us(headers, uri)?;
             return Ok(Principal::anonymous(self.anonymous.clone()));
         };
+        let Some((identity, access)) = &self.users else {
+            return Err(Problem::new(Code::InvalidToken, "Nobody has an account here."));
+        };
         let Authenticated { user, session, roles } =
-            self.identity.authenticate(token, &self.access).await.map_err(refused)?;
+            identity.authenticate(token, access).await.map_err(refused)?;
         let names = roles.iter().chain(&self.member);
         let roles: Vec<Arc<BTreeSet<Grant>>> =
-            names.filter_map(|name| self.access.grants(name)).collect();
+            names.filter_map(|name| access.grants(name)).collect();
         Ok(Principal::user(SignedIn { user, session }, self.anonymous.clone(), roles))
     }
 

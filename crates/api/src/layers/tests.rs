@@ -30,7 +30,8 @@ fn service(routes: Router, deadline: Duration) -> (Router, HttpMetrics) {
         origins: Origins::default(),
         anonymous: Grants::all(),
     };
-    (wrap(routes, Arc::new(Counted::default()), &metrics, limits), metrics)
+    let door = Door::without_users(limits.anonymous.clone());
+    (wrap(routes, Arc::new(Counted::default()), &metrics, limits, door), metrics)
 }
 
 fn counted(metrics: &HttpMetrics, status: &str) -> u64 {

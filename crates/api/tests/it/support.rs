@@ -1,5 +1,8 @@
 //! The service in process: fixed clock, counted ids, so that answers compare whole.
 
+mod accounts;
+mod keeper;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,21 +18,21 @@ use axum::http::{HeaderMap, Method, Request, header};
 use chrono::{DateTime, Utc};
 use eventstore::{
     Append, CommandId, EventStore, EventType, ExpectedVersion, Fingerprint, Metadata, NewEvent,
-    StreamId, Wakeup,
+    StreamId,
 };
+use projections::Source;
 use projections::engine::Reached;
 use projections::freshness::Freshness;
-use projections::{Engine, Source, Worker};
 use prometheus::{Registry, TextEncoder};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use testkit::{Postgres, TestDatabase, eventually};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
+
+pub(crate) use keeper::Keeper;
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
@@ -317,6 +320,8 @@ async fn routed(
 ) -> (Router, Feed) {
     let ids = Arc::new(CountedIds::default());
     let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
+    let (identity, access) = accounts::open(store, bus).await;
+    let bus = identity.bus().clone();
     let metrics = FeedMetrics::register(registry).unwrap();
     let feed = Feed::new(store.clone(), render(), settings, metrics);
     let metrics = HttpMetrics::register(registry).unwrap();
@@ -326,7 +331,7 @@ async fn routed(
         .await
         .unwrap();
     let cursors = Cursors::load(store.pool()).await.unwrap();
-    let state = ApiState { bus, queries, cursors, feed: feed.clone(), ids };
+    let state = ApiState { bus, identity, access, queries, cursors, feed: feed.clone(), ids };
     (api::router(state, &metrics, limits), feed)
 }
 
@@ -339,47 +344,6 @@ pub(crate) fn render() -> Render {
         let json = format!(r#"{{"subject":"{subject}","data":{data}}}"#);
         Ok(Some(Message { message_type: message.payload_type().to_string(), json }))
     })
-}
-
-/// A process that keeps read models.
-pub(crate) struct Keeper {
-    reached: Reached,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl Keeper {
-    fn start(store: &EventStore) -> Self {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let worker = Worker { id: Uuid::from_u128(number.into()), name: "test".to_owned() };
-        let (wakeup, changed) = (
-            Wakeup::listen(store.pool().clone()),
-            projections::engine::changes(store.pool().clone()),
-        );
-        let engine = Engine::new(source(store), projections::ALL, worker, wakeup, changed);
-        let (reached, stop) = (engine.reached(), CancellationToken::new());
-        let task = tokio::spawn(engine.run(stop.clone()));
-        Self { reached, stop, task }
-    }
-
-    /// Waits until it holds all and has come to the end of the log.
-    pub(crate) async fn catches_up(&self, store: &EventStore) {
-        let head = store.head().await.unwrap();
-        eventually(LIMIT, "the read models to catch up", || async {
-            let behind = projections::ALL
-                .iter()
-                .map(|projection| (projection.name, self.reached.of(&projection.model())))
-                .find(|(_, position)| position.is_none_or(|position| position < head));
-            behind.map_or(Ok(()), Err)
-        })
-        .await;
-    }
-
-    /// Stops in good order.
-    pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap();
-    }
 }
 
 /// Tells processes and commands of one test run apart.

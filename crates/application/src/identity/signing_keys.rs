@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::IdentityError;
 use crate::ports::access_tokens::{
-    AccessTokens, KeySet, Rotation, Seed, SigningKey, SigningPeriod,
+    AccessTokens, KeySet, LEEWAY, Rotation, Seed, SigningKey, SigningPeriod,
 };
 use crate::ports::{Clock, Randomness};
 
@@ -28,6 +28,7 @@ pub struct SigningKeys {
     pool: PgPool,
     keyring: Keyring,
     tokens: Arc<dyn AccessTokens>,
+    clock: Arc<dyn Clock>,
     token_lifetime: TimeDelta,
     known: Arc<RwLock<Arc<KeySet>>>,
     read_at: Arc<Mutex<Instant>>,
@@ -48,6 +49,7 @@ impl SigningKeys {
         pool: PgPool,
         keyring: Keyring,
         tokens: Arc<dyn AccessTokens>,
+        clock: Arc<dyn Clock>,
         token_lifetime: TimeDelta,
     ) -> Result<Self, IdentityError> {
         let none = KeySet::new(Vec::new(), Vec::new(), token_lifetime);
@@ -55,6 +57,7 @@ impl SigningKeys {
             pool,
             keyring,
             tokens,
+            clock,
             token_lifetime,
             known: Arc::new(RwLock::new(Arc::new(none))),
             read_at: Arc::new(Mutex::new(Instant::now())),
@@ -101,7 +104,6 @@ impl SigningKeys {
     pub async fn rotate(
         &self,
         rotation: Rotation,
-        clock: &dyn Clock,
         randomness: &dyn Randomness,
     ) -> Result<bool, IdentityError> {
         let mut transaction = within(begin(&self.pool, "BEGIN")).await?;
@@ -109,7 +111,7 @@ impl SigningKeys {
         let lock = sqlx::query("LOCK TABLE identity.signing_keys IN SHARE ROW EXCLUSIVE MODE");
         within(lock.execute(&mut *transaction)).await?;
         let mut keys = self.read(&mut transaction).await?;
-        let now = clock.now();
+        let now = self.clock.now();
         let due = rotation.due(&keys, now);
         if let Some(period) = due {
             let key = self.tokens.signing_key(Seed::random(randomness)?, period)?;
@@ -130,10 +132,10 @@ impl SigningKeys {
             r#"
             SELECT seed AS "seed: Json<Box<RawValue>>", not_before, not_after
             FROM identity.signing_keys
-            WHERE not_after > clock_timestamp() - make_interval(secs => $1) - interval '1 minute'
+            WHERE not_after > $1
             ORDER BY not_before
             "#,
-            self.token_lifetime.as_seconds_f64(),
+            self.clock.now() - self.token_lifetime - LEEWAY,
         );
         let rows = within(rows.fetch_all(connection)).await?;
         let mut keys = Vec::with_capacity(rows.len());
