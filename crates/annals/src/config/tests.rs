@@ -86,9 +86,13 @@ fn a_query_waits_for_its_read_model_at_most_half_of_the_deadline() {
 }
 
 #[test]
-fn other_addresses_than_loopback_are_refused_with_the_reason() {
-    let text = refusal(&[], &[("http.address", "0.0.0.0:8080")]);
-    assert!(text.contains("no accounts yet"), "{text}");
+fn what_is_not_for_strangers_is_for_this_machine_only() {
+    let anywhere = ("http.address", "0.0.0.0:8080");
+    let text = refusal(&[], &[anywhere, ("http.anonymous", "orders.read")]);
+    assert!(text.contains("`http.anonymous`") && text.contains("loopback"), "{text}");
+    load(&[], &[("http.anonymous", "*")]).expect("on this machine");
+    load(&[], &[anywhere]).expect("strangers may come in");
+    load(&[], &[anywhere, ("http.anonymous", "products.read")]).expect("and see what is offered");
 }
 
 #[test]
