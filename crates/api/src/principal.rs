@@ -141,10 +141,10 @@ impl Principal {
         if self.reach(permission).is_some() {
             return Ok(());
         }
-        if self.signed_in.is_none() {
-            return Err(not_logged_in());
-        }
         let detail = format!("It takes the permission `{permission}`.");
+        if self.signed_in.is_none() {
+            return Err(Problem::new(Code::NotLoggedIn, detail));
+        }
         Err(Problem::new(Code::Forbidden, detail))
     }
 

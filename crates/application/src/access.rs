@@ -123,7 +123,7 @@ impl Access {
     /// The log has not been heard of, and cannot be asked.
     pub async fn holds(&self, bearer: &Bearer) -> Result<bool, AccessError> {
         let now = Instant::now();
-        if self.read_known(|known| known.heard_at()) + TRUST < now {
+        if self.read_known(Known::heard_at) + TRUST < now {
             self.ask(now).await?;
         }
         Ok(self.read_known(|known| known.holds(bearer)))
@@ -150,7 +150,7 @@ impl Access {
     /// Learns what has happened by `now`.
     async fn ask(&self, now: Instant) -> Result<(), AccessError> {
         let _one = self.asking.lock().await;
-        if self.read_known(|known| known.heard_at()) >= now {
+        if self.read_known(Known::heard_at) >= now {
             // Somebody else has asked meanwhile.
             return Ok(());
         }
@@ -165,7 +165,7 @@ impl Access {
     async fn read(&self, query: &Query, after: Position) -> Result<(), AccessError> {
         let mut after = after;
         loop {
-            let page = within(self.store.read_matching(query, after)).await?;
+            let page = within(Box::pin(self.store.read_matching(query, after))).await?;
             for recorded in &page.events {
                 for event in decode(recorded)? {
                     if let Event::Identity(event) = event {

@@ -18,12 +18,11 @@ pub(super) async fn run(config: &Config, command: cli::Access) -> anyhow::Result
     let store = open_log(config).await?;
     let access = identity::access(store.clone(), config).await?;
     let accounts = users::open(store, config).await?;
-    let found = match user.parse::<Uuid>() {
-        Ok(id) => accounts.user(UserId::new(id)).await?,
-        Err(_) => {
-            let email: Email = user.parse().context("neither an id nor an address")?;
-            accounts.user_with(&email).await?
-        }
+    let found = if let Ok(id) = user.parse::<Uuid>() {
+        accounts.user(UserId::new(id)).await?
+    } else {
+        let email: Email = user.parse().context("neither an id nor an address")?;
+        accounts.user_with(&email).await?
     };
     let Some(UserShown { id, standing, is_verified, roles, .. }) = found else {
         bail!("there is no such user");

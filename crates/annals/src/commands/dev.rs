@@ -44,8 +44,8 @@ pub(super) async fn dev(mut config: Config) -> anyhow::Result<()> {
         write_private(&file, &environment).with_context(|| format!("write {}", file.display()))?;
         super::answer(&banner::text(&config, &file))?;
         process.run(stop).await
-    }
-    .await;
+    };
+    let served = Box::pin(served).await;
     let stopped = tokio::task::block_in_place(|| services.stop());
     served.and(stopped.context("stop the services"))
 }

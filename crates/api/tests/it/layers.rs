@@ -82,9 +82,9 @@ async fn who_is_refused_further_out_is_not_asked_for_more() {
         request
     };
     let answer = app.raw(here()).await;
-    assert_eq!((answer.status, answer.code()), (403, "forbidden"), "authorization");
+    assert_eq!((answer.status, answer.code()), (401, "not-logged-in"), "authorization");
     assert_eq!(answer.body["detail"], "It takes the permission `orders.place`.");
-    passed_the_outer_ones(&app, &answer, "403");
+    passed_the_outer_ones(&app, &answer, "401");
 
     let app = TestApp::with_limits(limits()).await;
     let answer = app.raw(here()).await;

@@ -55,14 +55,11 @@ impl Identity {
         if now >= kept.expires_at || !stay.goes_on(account, now) {
             return Err(IdentityError::InvalidToken);
         }
-        let number =
-            match self.rotate(&presented, now, stay.stay().map(|stay| stay.expires_at)).await? {
-                Some(number) => number,
-                None => {
-                    self.end_stolen(origin, user_id, presented.session).await?;
-                    return Err(IdentityError::InvalidToken);
-                }
-            };
+        let expires_at = stay.stay().map(|stay| stay.expires_at);
+        let Some(number) = self.rotate(&presented, now, expires_at).await? else {
+            self.end_stolen(origin, user_id, presented.session).await?;
+            return Err(IdentityError::InvalidToken);
+        };
         let refresh = refresh_token::make(digests, presented.session, &kept.salt, number);
         let roles = account.roles.iter().map(ToString::to_string).collect();
         self.tokens_of((user_id, presented.session), roles, position, refresh)
