@@ -74,7 +74,14 @@ fn defined(
             move |run| count(counted.clone(), run),
         )
     };
-    let mut jobs = vec![inbox, partitions, commands, digests];
+    let pool = store.pool().clone();
+    let identity = Job::new(
+        "identity-retention",
+        "removes tokens that are over, and failures to log in of long ago",
+        at("11 * * * *")?,
+        move |_| prune_identity(pool.clone()),
+    );
+    let mut jobs = vec![inbox, partitions, commands, digests, identity];
     let mut kept: Vec<_> = jobs.iter().map(|job| (job.name, job.keep)).collect();
     kept.push(("ledger-retention", DAY * 30));
     let pool = store.pool().clone();
@@ -137,6 +144,10 @@ async fn count(store: EventStore, run: Run) -> Result<String, JobError> {
         0 => "nothing differs".to_owned(),
         slots => format!("{slots} slots differ: {}", differences.join("; ")),
     })
+}
+
+async fn prune_identity(pool: PgPool) -> Result<String, JobError> {
+    Ok(format!("removed {}", application::identity::prune(&pool).await?))
 }
 
 async fn prune(pool: PgPool, keep: Vec<(&'static str, Duration)>) -> Result<String, JobError> {

@@ -31,6 +31,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{State, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use domain::identity::Reach;
 use eventstore::{EventStore, RecordedEvent, Wakeup};
 use tokio_util::sync::CancellationToken;
 
@@ -105,7 +106,7 @@ async fn events(
         upgrade.map(|upgrade| web_socket::admit(&headers, &origins, upgrade)).transpose()?;
     let asked = Asked::read(&headers, &parameters.only(request::KNOWN)?)?;
     if let Some(snapshot) = asked.snapshot {
-        principal.check(snapshot.permission())?;
+        principal.check(snapshot.permission(), Reach::All)?;
     }
     let transport = if upgrade.is_some() { "websocket" } else { "sse" };
     let seat = feed.hub.seat(transport)?;

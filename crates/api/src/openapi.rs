@@ -113,6 +113,7 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         "summary": summary,
         "tags": [tag],
         "x-permission": permission.as_str(),
+        "x-reach": operation.reach,
         "x-problems": problems.iter().map(|code| code.entry().code).collect::<Vec<_>>(),
         "parameters": parameters.iter().map(parameter).collect::<Vec<_>>(),
     });

@@ -6,6 +6,7 @@ mod parameter;
 use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
+use domain::identity::Reach;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ pub(crate) struct Operation {
     /// In one line.
     pub(crate) summary: &'static str,
     pub(crate) permission: Permission,
+    /// How far the permission must go at least.
+    pub(crate) reach: Reach,
     pub(crate) parameters: Vec<Parameter>,
     /// What is sent, with an example.
     pub(crate) body: Option<(SchemaOf, Value)>,
@@ -130,6 +133,7 @@ impl Operation {
             id,
             summary,
             permission,
+            reach: if permission == Permission::OwnAccount { Reach::Own } else { Reach::All },
             parameters: Vec::new(),
             body: None,
             answers: Vec::new(),
@@ -143,6 +147,12 @@ impl Operation {
     pub(crate) fn page(id: &'static str, summary: &'static str) -> Self {
         let page = Self::new(id, summary, Permission::ReadDescription);
         Self { is_described: false, ..page }
+    }
+
+    /// Also answers whose permission does not go further than what is their own: of that, and of no
+    /// more. The handler sees to it.
+    pub(crate) fn for_owners(self) -> Self {
+        Self { reach: Reach::Own, ..self }
     }
 
     /// Takes `parameter`.

@@ -136,9 +136,9 @@ impl Principal {
         granted.map(|grant| grant.reach).chain(own.then_some(Reach::Own)).max()
     }
 
-    /// Refuses if it has not `permission`.
-    pub(crate) fn check(&self, permission: Permission) -> Result<(), Problem> {
-        if self.reach(permission).is_some() {
+    /// Refuses if it has not `permission`, as far as `reach`.
+    pub(crate) fn check(&self, permission: Permission, reach: Reach) -> Result<(), Problem> {
+        if self.reach(permission) >= Some(reach) {
             return Ok(());
         }
         let detail = format!("It takes the permission `{permission}`.");
@@ -146,6 +146,18 @@ impl Principal {
             return Err(Problem::new(Code::NotLoggedIn, detail));
         }
         Err(Problem::new(Code::Forbidden, detail))
+    }
+
+    /// Whose things it may see by `permission`, if not everybody's.
+    ///
+    /// # Errors
+    /// Nobody is logged in, and not everybody may see everything.
+    pub(crate) fn owner(&self, permission: Permission) -> Result<Option<UserId>, Problem> {
+        match self.reach(permission) {
+            Some(Reach::All) => Ok(None),
+            // Nobody has an organization yet.
+            Some(Reach::Organization | Reach::Own) | None => Ok(Some(self.signed_in()?.user)),
+        }
     }
 
     /// Refuses if it may not itself do what it would let others do.

@@ -93,7 +93,8 @@ impl Routes {
         if let Some(key) = operation.key {
             route = route.route_layer(from_fn_with_state(key, idempotent));
         }
-        let route = route.route_layer(from_fn_with_state(operation.permission, authorize));
+        let asked = (operation.permission, operation.reach);
+        let route = route.route_layer(from_fn_with_state(asked, authorize));
         self.operations.push(Placed { method, path, operation });
         Self { router: self.router.route(path, route), ..self }
     }

@@ -30,7 +30,7 @@ pub enum State {
 pub struct Generation {
     /// Rises.
     pub id: i64,
-    /// Of what, for example `orders_v2`.
+    /// Of what, for example `orders_v3`.
     pub model: String,
     /// What it is for.
     pub state: State,

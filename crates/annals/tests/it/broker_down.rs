@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Nats, TestBroker, TestDatabase, eventually};
 
-use crate::support::{Client, MIGRATOR, Process, annals, free_address};
+use crate::support::{Client, MIGRATOR, Process, free_address, trusting};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_accepted_while_the_broker_is_down_and_take_their_way_when_it_is_back() {
@@ -12,7 +12,7 @@ async fn commands_are_accepted_while_the_broker_is_down_and_take_their_way_when_
     let broker = TestBroker::on(&nats);
     nats.halt().unwrap();
     let database = TestDatabase::create(&MIGRATOR).await;
-    let mut command = annals(&["serve"]);
+    let mut command = trusting(&["serve"]);
     command
         .env("DATABASE_URL", database.url())
         .env("NATS_URL", &broker.url)

@@ -7,7 +7,7 @@ use serde_json::Value;
 use testkit::{TestBroker, TestDatabase, eventually};
 
 use crate::command_line::{refusal, run};
-use crate::support::{Client, MIGRATOR, Process, annals, free_address};
+use crate::support::{Client, MIGRATOR, Process, free_address, trusting};
 
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -25,7 +25,7 @@ fn letters(url: &str, arguments: &[&str]) -> Vec<Value> {
 async fn an_operator_lists_shows_retries_and_discards() {
     let database = TestDatabase::create(&MIGRATOR).await;
     let broker = TestBroker::shared();
-    let mut command = annals(&["serve"]);
+    let mut command = trusting(&["serve"]);
     command
         .env("DATABASE_URL", database.url())
         .env("NATS_URL", &broker.url)

@@ -39,12 +39,18 @@ async fn services_are_gone(variables: &HashMap<String, String>) {
     .await;
 }
 
+/// The demo operator, with what the documents and the banner say.
+async fn as_operator(process: &Process) -> Client {
+    let client = Client::new(process.url(""));
+    client.log_in("operator@example.org", "every teapot needs a lid").await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_serves_demo_data_and_stops_everything_when_told() {
     let directory = fresh_directory("dev-stop");
     let mut process = Process::spawn("dev", dev(&directory), free_address());
     process.ready().await;
-    let client = Client::new(process.url(""));
+    let client = as_operator(&process).await;
     let orders = eventually(Duration::from_secs(30), "the demo orders to be settled", async || {
         let orders = client.all("/v1/orders").await;
         let settled = orders.iter().filter(|order| order["status"] != "placed").count();
@@ -59,7 +65,7 @@ async fn it_serves_demo_data_and_stops_everything_when_told() {
         if output.contains("Ctrl-C drains") { Ok(output) } else { Err(output) }
     })
     .await;
-    assert_eq!(told.matches("  curl -s http://").count(), 3, "three lines to copy: {told}");
+    assert_eq!(told.matches("curl -s http://").count(), 3, "three lines to copy: {told}");
     let variables = variables(&directory);
     assert_eq!(variables["ANNALS_URL"], process.url(""));
     let keys = directory.join("keys");
@@ -82,7 +88,7 @@ async fn killed_it_leaves_nothing_running_and_starts_again_with_its_data() {
     let directory = fresh_directory("dev-kill");
     let mut process = Process::spawn("dev-kill", dev(&directory), free_address());
     process.ready().await;
-    let product = Client::new(process.url("")).list_product("KEPT-1", 3).await;
+    let product = as_operator(&process).await.list_product("KEPT-1", 3).await;
     let before = variables(&directory);
     process.kill9();
     services_are_gone(&before).await;
@@ -92,7 +98,7 @@ async fn killed_it_leaves_nothing_running_and_starts_again_with_its_data() {
     again.env("DATABASE_URL", &before["DATABASE_URL"]).env("NATS_URL", &before["NATS_URL"]);
     let mut process = Process::spawn("dev-again", again, free_address());
     process.ready().await;
-    let client = Client::new(process.url(""));
+    let client = as_operator(&process).await;
     let products = eventually(Duration::from_secs(30), "all products to be seen", async || {
         let products = client.all("/v1/products").await;
         if products.len() >= 6 { Ok(products) } else { Err(products) }

@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use testkit::{Nats, TestBroker, TestDatabase, eventually};
 use tokio::task::JoinSet;
 
-use crate::support::{Client, MIGRATOR, Process, Received, Subscriber, annals};
+use crate::support::{Client, MIGRATOR, Process, Received, Subscriber, trusting};
 
 const PRODUCTS: usize = 20;
 const STOCK: u32 = 30;
@@ -29,7 +29,7 @@ struct World {
 
 impl World {
     fn start(&self, role: &str) -> Process {
-        let mut command = annals(&["serve", "--role", role]);
+        let mut command = trusting(&["serve", "--role", role]);
         command
             .env("DATABASE_URL", self.database.url())
             .env("NATS_URL", &self.broker.url)
@@ -199,7 +199,7 @@ async fn assert_told_once(pool: &PgPool, subscriber: &Subscriber) {
 async fn assert_rebuild_is_equal(world: &World, client: &Client) {
     let before = (client.all("/v1/orders").await, client.all("/v1/products").await);
     for name in ["orders", "products"] {
-        let rebuilt = annals(&["projections", "rebuild", name])
+        let rebuilt = trusting(&["projections", "rebuild", name])
             .env("DATABASE_URL", world.database.url())
             .output()
             .unwrap();

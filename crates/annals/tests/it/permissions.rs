@@ -43,6 +43,7 @@ async fn processes_and_operators_need_no_more_than_the_role_of_the_application()
         "partitions-ahead",
         "command-retention",
         "projection-digests",
+        "identity-retention",
         "ledger-retention",
     ] {
         site.run(&["jobs", "run", job]).ok();

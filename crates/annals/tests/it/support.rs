@@ -9,7 +9,7 @@ mod validator;
 
 pub(crate) use client::Client;
 pub(crate) use collector::{Receiver, Rotel, Span};
-pub(crate) use process::{Process, annals, dev, free_address, fresh_directory};
+pub(crate) use process::{Process, annals, dev, free_address, fresh_directory, trusting};
 pub(crate) use site::{Answer, Site};
 pub(crate) use subscriber::{Received, Subscriber};
 pub(crate) use validator::{Questions, contract};

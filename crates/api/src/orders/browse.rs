@@ -1,7 +1,7 @@
 //! `GET /v1/orders`: orders, the newest first unless asked otherwise.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use projections::orders::{Listing, ORDERS, Status};
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::cursor::Cursors;
 use crate::operation::{Operation, Parameter};
 use crate::page::{Page, PageBody};
 use crate::parameters::Parameters;
-use crate::principal::Permission;
+use crate::principal::{Permission, Principal};
 use crate::problem::Problem;
 use crate::queries::{MinPosition, Queries};
 
@@ -20,6 +20,7 @@ const SORTS: &[&str] = &["-placed", "placed"];
 pub(super) fn operation() -> Operation {
     let example = json!({"items": [super::example()]});
     Operation::query("listOrders", "Orders, page by page", Permission::ReadOrders)
+        .for_owners()
         .takes(Parameter::choice("status", "Only orders that stand there.", STATUSES))
         .takes(Parameter::choice("sort", "The newest first (`-placed`) or last.", SORTS))
         .paged()
@@ -30,6 +31,7 @@ pub(super) fn operation() -> Operation {
 pub(super) async fn browse(
     State(queries): State<Queries>,
     State(cursors): State<Cursors>,
+    Extension(principal): Extension<Principal>,
     min_position: MinPosition,
     parameters: Parameters,
 ) -> Result<Json<PageBody<OrderBody>>, Problem> {
@@ -38,7 +40,8 @@ pub(super) async fn browse(
     let oldest_first = parameters.choice("sort", SORTS)? == Some("placed");
     let page = Page::of(&parameters, &cursors)?;
     let queries = queries.fresh(&ORDERS, None, min_position).await?;
-    let listing = Listing { status, oldest_first };
+    let customer = principal.owner(Permission::ReadOrders)?;
+    let listing = Listing { customer, status, oldest_first };
     let found = projections::orders::list(queries, listing, page.after, page.limit).await?;
     let items = found.orders.into_iter().map(OrderBody::from).collect();
     page.holds(items, found.next).map(Json)

@@ -41,6 +41,7 @@ pub(super) fn operation() -> Operation {
     let line = json!({"product_id": "01943c5e-7b1a-7cc0-9d3f-2f6f3f0e8a11", "quantity": 2});
     let created = json!({"id": "01943c5e-8f22-7d10-8a55-0c3b9d1e4f22"});
     Operation::command("placeOrder", "Place an order", Permission::PlaceOrders, Key::Required)
+        .for_owners()
         .with_body::<Request>(json!({"lines": [line]}))
         .creates::<receipts::Body<OrderId>>("It is placed, at the prices of this moment.", created)
         .refused_as(&[

@@ -1,5 +1,6 @@
 //! `GET /v1/orders/{id}`: one order, as it is or as it was.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::OrderId;
@@ -11,12 +12,13 @@ use crate::if_none_match::IfNoneMatch;
 use crate::operation::{Operation, Parameter};
 use crate::parameters::Parameters;
 use crate::params::Path;
-use crate::principal::Permission;
+use crate::principal::{Permission, Principal};
 use crate::problem::{Code, Problem};
 use crate::queries::{MinPosition, Queries, read_moment};
 
 pub(super) fn operation() -> Operation {
     Operation::query("showOrder", "One order, as it is or as it was", Permission::ReadOrders)
+        .for_owners()
         .takes(Parameter::id("The order."))
         .at_moments()
         .fresh()
@@ -27,6 +29,7 @@ pub(super) fn operation() -> Operation {
 
 pub(super) async fn show(
     State(queries): State<Queries>,
+    Extension(principal): Extension<Principal>,
     Path(id): Path<OrderId>,
     min_position: MinPosition,
     if_none_match: IfNoneMatch,
@@ -42,6 +45,9 @@ pub(super) async fn show(
         let queries = queries.fresh(&ORDERS, Some(&key), min_position).await?;
         (orders::get(queries, id).await?, "No order has this id.")
     };
+    // Whose order it is is not told to who may not see it: it is not there.
+    let owner = principal.owner(Permission::ReadOrders)?;
+    let order = order.filter(|order| owner.is_none() || order.customer == owner);
     let order = order.ok_or_else(|| Problem::new(Code::NotFound, absent))?;
     Ok(ETag::of(order.revision).show(&if_none_match, OrderBody::from(order)))
 }

@@ -445,7 +445,7 @@ fn tells_nothing(text: &str) {
         "UPDATE",
         "relation",
         "eventstore",
-        "orders_v2",
+        "orders_v3",
         "products_v2",
         "sqlx",
         "pool",

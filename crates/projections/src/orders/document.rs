@@ -1,7 +1,7 @@
 //! What events make of an order.
 
 use domain::Event;
-use domain::ids::OrderId;
+use domain::ids::{OrderId, UserId};
 use domain::ordering::{OrderPlaced, OrderingEvent};
 use eventstore::StreamId;
 use serde_json::json;
@@ -63,7 +63,7 @@ impl Document for Order {
         let rows = sqlx::query_as!(
             Row,
             r#"
-            SELECT order_id, status, total, currency, placed_at, placed_position, version, changed_position,
+            SELECT order_id, customer, status, total, currency, placed_at, placed_position, version, changed_position,
                    shortages AS "shortages: Json<Vec<Shortage>>"
             FROM orders
             WHERE order_id = ANY ($1)
@@ -106,6 +106,7 @@ fn placed(event: &OrderPlaced, entry: &Entry<'_>) -> Order {
     });
     Order {
         id: event.order_id,
+        customer: customer(&entry.recorded.metadata.actor),
         status: Status::Placed,
         total: event.total.amount(),
         currency: event.total.currency().code().to_owned(),
@@ -115,6 +116,12 @@ fn placed(event: &OrderPlaced, entry: &Entry<'_>) -> Order {
         lines: lines.collect(),
         shortages: Vec::new(),
     }
+}
+
+/// The user that `actor` is, if it is one.
+fn customer(actor: &str) -> Option<UserId> {
+    let id = actor.strip_prefix("user:")?;
+    id.parse().ok().map(UserId::new)
 }
 
 fn settled(
@@ -137,6 +144,7 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
         return Ok(());
     }
     let ids: Vec<_> = orders.iter().map(|order| order.id.get()).collect();
+    let customers: Vec<_> = orders.iter().map(|order| order.customer.map(UserId::get)).collect();
     let statuses: Vec<_> = orders.iter().map(|order| order.status.as_str()).collect();
     let totals: Vec<_> = orders.iter().map(|order| order.total).collect();
     let currencies: Vec<_> = orders.iter().map(|order| order.currency.as_str()).collect();
@@ -159,9 +167,9 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
     sqlx::query!(
         r#"
         WITH placed AS (
-            INSERT INTO orders (order_id, status, total, currency, placed_at, placed_position, shortages, version, changed_position)
+            INSERT INTO orders (order_id, status, total, currency, placed_at, placed_position, shortages, version, changed_position, customer)
             SELECT *
-            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::jsonb[], $8::bigint[], $9::bigint[])
+            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::jsonb[], $8::bigint[], $9::bigint[], $17::uuid[])
         )
         INSERT INTO order_lines (order_id, line, product_id, sku, name, quantity, unit_price)
         SELECT *
@@ -183,6 +191,7 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
         &names as _,
         &quantities,
         &prices,
+        &customers as _,
     )
     .execute(connection)
     .await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::ids::{OrderId, ProductId};
+use domain::ids::{OrderId, ProductId, UserId};
 use eventstore::{Position, StreamVersion};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -17,6 +17,8 @@ use crate::Revision;
 pub struct Order {
     /// Its id.
     pub id: OrderId,
+    /// The user who placed it; none if nobody was logged in.
+    pub customer: Option<UserId>,
     /// Where it stands.
     pub status: Status,
     /// In minor units.
@@ -84,6 +86,7 @@ pub struct Page {
 
 pub(super) struct Row {
     pub(super) order_id: Uuid,
+    pub(super) customer: Option<Uuid>,
     pub(super) status: String,
     pub(super) total: i64,
     pub(super) currency: String,
@@ -102,9 +105,9 @@ pub async fn get(pool: &PgPool, id: OrderId) -> Result<Option<Order>, sqlx::Erro
     let rows = sqlx::query_as!(
         Row,
         r#"
-        SELECT order_id, status, total, currency, placed_at, placed_position, version, changed_position,
+        SELECT order_id, customer, status, total, currency, placed_at, placed_position, version, changed_position,
                shortages AS "shortages: Json<Vec<Shortage>>"
-        FROM orders_v2.orders
+        FROM orders_v3.orders
         WHERE order_id = $1
         "#,
         id.get(),
@@ -117,7 +120,9 @@ pub async fn get(pool: &PgPool, id: OrderId) -> Result<Option<Order>, sqlx::Erro
 /// Which orders are asked for, and in which order.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Listing {
-    /// Only these.
+    /// Only what this user placed.
+    pub customer: Option<UserId>,
+    /// Only what stands there.
     pub status: Option<Status>,
     /// In the order they were placed; else the newest first.
     pub oldest_first: bool,
@@ -125,22 +130,24 @@ pub struct Listing {
 
 /// One query for each sort, so that each is checked and planned by itself.
 macro_rules! rows {
-    ($pool:expr, $after:expr, $status:expr, $limit:expr, $compare:literal $direction:literal) => {
+    ($pool:expr, $after:expr, $status:expr, $limit:expr, $customer:expr, $compare:literal $direction:literal) => {
         sqlx::query_as!(
             Row,
-            "SELECT order_id, status, total, currency, placed_at, placed_position, version, "
+            "SELECT order_id, customer, status, total, currency, placed_at, placed_position, version, "
                 + "changed_position, shortages AS \"shortages: Json<Vec<Shortage>>\" "
-                + "FROM orders_v2.orders "
+                + "FROM orders_v3.orders "
                 + "WHERE ($1::bigint IS NULL OR placed_position "
                 + $compare
                 + " $1) "
                 + "AND ($2::text IS NULL OR status = $2) "
+                + "AND ($4::uuid IS NULL OR customer = $4) "
                 + "ORDER BY placed_position "
                 + $direction
                 + " LIMIT $3",
             $after,
             $status,
             $limit,
+            $customer,
         )
         .fetch_all($pool)
         .await?
@@ -158,11 +165,12 @@ pub async fn list(
     limit: u16,
 ) -> Result<Page, sqlx::Error> {
     let status = listing.status.map(Status::as_str);
+    let customer = listing.customer.map(UserId::get);
     let wanted = i64::from(limit) + 1;
     let mut rows = if listing.oldest_first {
-        rows!(pool, after, status, wanted, ">" "ASC")
+        rows!(pool, after, status, wanted, customer, ">" "ASC")
     } else {
-        rows!(pool, after, status, wanted, "<" "DESC")
+        rows!(pool, after, status, wanted, customer, "<" "DESC")
     };
     let more = rows.len() > usize::from(limit);
     rows.truncate(limit.into());
@@ -175,7 +183,7 @@ async fn with_lines(pool: &PgPool, rows: Vec<Row>) -> Result<Vec<Order>, sqlx::E
     let lines = sqlx::query!(
         r#"
         SELECT order_id, product_id, sku, name, quantity, unit_price
-        FROM orders_v2.order_lines
+        FROM orders_v3.order_lines
         WHERE order_id = ANY ($1)
         ORDER BY order_id, line
         "#,
@@ -204,6 +212,7 @@ impl Row {
     pub(super) fn order(self, lines: Vec<OrderLine>) -> Order {
         Order {
             id: OrderId::new(self.order_id),
+            customer: self.customer.map(UserId::new),
             status: Status::named(&self.status).unwrap_or(Status::Placed),
             total: self.total,
             currency: self.currency,

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::{TestBroker, TestDatabase, eventually};
 
-use crate::support::{Client, MIGRATOR, Process, Questions, Subscriber, annals, free_address};
+use crate::support::{Client, MIGRATOR, Process, Questions, Subscriber, free_address, trusting};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_published_message_is_what_the_contract_says() {
     let database = TestDatabase::create(&MIGRATOR).await;
     let broker = TestBroker::shared();
-    let mut command = annals(&["serve"]);
+    let mut command = trusting(&["serve"]);
     command
         .env("DATABASE_URL", database.url())
         .env("NATS_URL", &broker.url)

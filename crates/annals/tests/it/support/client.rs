@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -16,6 +17,18 @@ impl Client {
     pub(crate) fn new(base: String) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
         Self { base, http }
+    }
+
+    /// The same client as who has the account of `email`.
+    pub(crate) async fn log_in(&self, email: &str, password: &str) -> Self {
+        let request = self.http.post(format!("{}/v1/sessions", self.base));
+        let answer = request.json(&json!({ "email": email, "password": password }));
+        let answer = answer.send().await.unwrap().error_for_status().unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        let token = format!("Bearer {}", answer["access_token"].as_str().unwrap());
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, token.parse().unwrap())]);
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30));
+        Self { http: http.default_headers(headers).build().unwrap(), ..self.clone() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {

@@ -16,6 +16,22 @@ pub(crate) fn annals(arguments: &[&str]) -> Command {
     command
 }
 
+/// The key-encryption key of all installations of tests.
+pub(crate) const KEYS: &str = "test=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// The binary, where whoever is on this machine may do everything: for tests that are not about
+/// accounts.
+pub(crate) fn trusting(arguments: &[&str]) -> Command {
+    let mut command = annals(arguments);
+    command
+        .env("ANNALS_KEYS__ENCRYPTION", KEYS)
+        .env("ANNALS_HTTP__ANONYMOUS", "*")
+        // Hashes that cost nothing.
+        .env("ANNALS_IDENTITY__HASH_MEMORY_KIB", "8")
+        .env("ANNALS_IDENTITY__HASH_ITERATIONS", "1");
+    command
+}
+
 /// A loopback address that nobody listens on.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use testkit::{TestBroker, TestDatabase};
 
-use super::{MIGRATOR, Process, annals, free_address};
+use super::{MIGRATOR, Process, free_address, trusting};
 
 pub(crate) struct Site {
     pub(crate) database: TestDatabase,
@@ -21,9 +21,6 @@ pub(crate) struct Answer {
     pub(crate) err: String,
 }
 
-/// The key-encryption key of all installations of tests.
-pub(crate) const KEYS: &str = "test=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
 impl Site {
     pub(crate) async fn new() -> Self {
         Self::of(TestDatabase::create(&MIGRATOR).await)
@@ -36,17 +33,11 @@ impl Site {
 
     /// The binary, told where everything is.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = annals(arguments);
+        let mut command = trusting(arguments);
         command
             .env("DATABASE_URL", &self.url)
             .env("NATS_URL", &self.broker.url)
             .env("ANNALS_NATS__NAMESPACE", &self.broker.namespace)
-            .env("ANNALS_KEYS__ENCRYPTION", KEYS)
-            // Whoever is on this machine may do everything, where a test is not about accounts.
-            .env("ANNALS_HTTP__ANONYMOUS", "*")
-            // Hashes that cost nothing.
-            .env("ANNALS_IDENTITY__HASH_MEMORY_KIB", "8")
-            .env("ANNALS_IDENTITY__HASH_ITERATIONS", "1")
             // No proxy has to notice that a process stops.
             .env("ANNALS_HTTP__DRAIN_DELAY_MS", "0");
         command

@@ -1,5 +1,6 @@
 CREATE TABLE orders (
     order_id  uuid        NOT NULL PRIMARY KEY,
+    customer  uuid,
     status    text        NOT NULL CHECK (status IN ('placed', 'confirmed', 'rejected')),
     total     bigint      NOT NULL,
     currency  text        NOT NULL,
@@ -10,6 +11,8 @@ CREATE TABLE orders (
     changed_position bigint NOT NULL
 );
 CREATE INDEX ON orders (status, placed_position);
+CREATE INDEX ON orders (customer, placed_position);
+COMMENT ON COLUMN orders.customer IS 'The user who placed it; NULL if nobody was logged in';
 COMMENT ON COLUMN orders.total IS 'In minor units of the currency';
 COMMENT ON COLUMN orders.placed_position IS 'Of the event that placed it; lists are in this order';
 COMMENT ON COLUMN orders.version IS 'Of the stream of the order';
