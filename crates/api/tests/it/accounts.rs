@@ -1,0 +1,4 @@
+//! Accounts, sessions, access tokens and roles, over HTTP.
+
+mod door;
+mod journey;
