@@ -1,4 +1,8 @@
 //! Accounts, sessions, access tokens and roles, over HTTP.
 
 mod door;
+mod enumeration;
 mod journey;
+mod refresh;
+mod revocation;
+mod routes;
