@@ -153,7 +153,7 @@ impl Access {
     /// Learns what has happened by `now`.
     async fn ask(&self, now: Instant) -> Result<(), AccessError> {
         let _one = self.asking.lock().await;
-        if self.read_known(|known| known.heard_at()) >= now {
+        if self.read_known(Known::heard_at) >= now {
             // Somebody else has asked meanwhile.
             return Ok(());
         }
@@ -168,7 +168,8 @@ impl Access {
     async fn read(&self, query: &Query, after: Position) -> Result<(), AccessError> {
         let mut after = after;
         loop {
-            let page = within(self.store.read_matching(query, after)).await?;
+            // Large, and asked for now and then only.
+            let page = within(Box::pin(self.store.read_matching(query, after))).await?;
             for recorded in &page.events {
                 for event in decode(recorded)? {
                     if let Event::Identity(event) = event {
