@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 pub(crate) use accounts::{LIFETIMES, ROTATION};
 pub(crate) use keeper::Keeper;
-pub(crate) use people::{As, Beside, Login, Person};
+pub(crate) use people::{ADDRESS, AGENT, As, Beside, Login, Person, origin};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
@@ -82,7 +82,6 @@ pub(crate) struct TestApp {
     router: Router,
     registry: Registry,
     identity: Identity,
-    access: Access,
     clock: TestClock,
     ids: Arc<CountedIds>,
 }
@@ -171,9 +170,9 @@ impl TestApp {
         let queries = Queries { source: source(&store), freshness, wait };
         let (clock, ids) = (TestClock::default(), Arc::default());
         let service = Service { store: &store, clock: &clock, ids: &ids };
-        let Started { router, identity, access, .. } =
+        let Started { router, identity, .. } =
             service.start(queries, &registry, limits, Settings::default()).await;
-        Self { database, store, router, registry, identity, access, clock, ids }
+        Self { database, store, router, registry, identity, clock, ids }
     }
 
     /// Another process with the same database, whose feed may take so much.

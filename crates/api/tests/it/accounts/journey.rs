@@ -71,7 +71,7 @@ async fn sessions_are_shown_and_ended() {
     let sessions = app.as_user(&refreshed.access).get("/v1/me/sessions").await;
     let shown = |id: &str, is_current: bool, [started_at, used_at, expires_at]: [&str; 3]| {
         json!({
-            "id": id, "is_current": is_current, "address": "192.0.2.7", "agent": "a test",
+            "id": id, "is_current": is_current, "address": "192.0.2.7", "agent": "Marmoset/7.3",
             "started_at": started_at, "used_at": used_at, "expires_at": expires_at,
         })
     };

@@ -183,8 +183,8 @@ async fn while_the_log_is_not_heard_of_nobody_is_let_in() {
     assert_eq!(app.nobody().get("/problems").await.status, 200, "strangers need no log");
     let refresh = app.refresh(&login.refresh).await;
     assert_eq!((refresh.status, refresh.code()), (503, "database-unavailable"));
-    let log_in = app.try_log_in(&Person::ada()).await;
-    assert_eq!((log_in.status, log_in.code()), (503, "database-unavailable"));
+    let another = app.try_log_in(&Person::ada()).await;
+    assert_eq!((another.status, another.code()), (503, "database-unavailable"));
 
     postgres.restart().unwrap();
     eventually(LIMIT, "the token to hold again", async || {

@@ -1,7 +1,8 @@
 //! People with accounts, who ask over HTTP.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use adapters::SystemRandomness;
 use api::feed::Settings;
@@ -28,7 +29,12 @@ use super::{
     Answer, DEADLINE, LIFETIMES, NEXT, ROTATION, SHORT, Service, Started, TestApp, TestClock,
     limits, open, source,
 };
-use std::sync::atomic::Ordering;
+
+/// What clients say that they are.
+pub(crate) const AGENT: &str = "Marmoset/7.3";
+
+/// Whence they ask.
+pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 /// Somebody with an account, and what nobody else knows.
 #[derive(Debug, Clone)]
@@ -57,7 +63,6 @@ pub(crate) struct As {
 /// Another process with the same accounts, which follows what makes tokens stale until it is dropped.
 pub(crate) struct Beside {
     pub(crate) router: Router,
-    pub(crate) identity: Identity,
     pub(crate) access: Access,
     stop: CancellationToken,
 }
@@ -140,8 +145,8 @@ impl As {
             .method(method)
             .uri(address)
             .header("x-request-id", "00000000-0000-7000-8000-0000000000ff")
-            .header(header::USER_AGENT, "a test")
-            .extension(ClientAddress(IpAddr::from([192, 0, 2, 7])));
+            .header(header::USER_AGENT, AGENT)
+            .extension(ClientAddress(ADDRESS));
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
@@ -277,12 +282,12 @@ impl TestApp {
         let queries = Queries { source: source(&store), freshness, wait: SHORT };
         let service = Service { store: &store, clock: &self.clock, ids: &self.ids };
         let limits = Limits { anonymous: for_strangers(), ..limits(DEADLINE) };
-        let Started { router, identity, access, .. } =
+        let Started { router, access, .. } =
             service.start(queries, &Registry::new(), limits, Settings::default()).await;
         let stop = CancellationToken::new();
         let clock = Arc::new(self.clock.clone());
         tokio::spawn(access.clone().follow(clock, LIFETIMES.access_token, stop.clone()));
-        Beside { router, identity, access, stop }
+        Beside { router, access, stop }
     }
 }
 
