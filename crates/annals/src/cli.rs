@@ -498,6 +498,11 @@ pub enum Access {
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {
+    /// Makes a key-encryption key and prints it once, as `keys.encryption` takes it
+    Generate {
+        /// What it shall be called, for example the year: letters, digits, `.`, `_` and `-`
+        name: String,
+    },
     /// Lists the key-encryption keys in use, and how many subjects each has
     List,
     /// Wraps the keys of all subjects by the current key-encryption key

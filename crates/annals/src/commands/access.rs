@@ -43,7 +43,8 @@ pub(super) async fn run(config: &Config, command: cli::Access) -> anyhow::Result
         reach = Some(Reach::All);
     }
     let member = RoleName::try_from("member".to_owned())?;
-    for role in roles.iter().chain([&member]) {
+    let everybody = (!roles.contains(&member)).then_some(&member);
+    for role in roles.iter().chain(everybody) {
         let Some(grants) = access.grants(role) else {
             answer(&format!("role {role}: there is none of this name"))?;
             continue;

@@ -1,7 +1,9 @@
-//! `annals keys`: what wraps the keys of personal data. It shows ids and counts, never a key.
+//! `annals keys`: what wraps the keys of personal data. It shows ids and counts, and of keys only one
+//! that it has just made.
 
-use eventstore::Keyring;
+use anyhow::Context as _;
 use eventstore::personal::{WrappedKeys, count_keys};
+use eventstore::{KeyEncryptionKeys, Keyring};
 
 use super::{answer, open_log};
 use crate::cli;
@@ -9,9 +11,18 @@ use crate::config::Config;
 
 pub(super) async fn run(config: &Config, command: &cli::Keys) -> anyhow::Result<()> {
     match command {
+        cli::Keys::Generate { name } => generate(name),
         cli::Keys::List => list(config).await,
         cli::Keys::Rotate => rotate(config).await,
     }
+}
+
+/// Asks nobody and keeps nothing.
+fn generate(name: &str) -> anyhow::Result<()> {
+    let made = KeyEncryptionKeys::generate(name)?;
+    // Nobody is given what cannot be used.
+    made.parse::<KeyEncryptionKeys>().context("a key cannot be called that")?;
+    answer(&made)
 }
 
 async fn list(config: &Config) -> anyhow::Result<()> {

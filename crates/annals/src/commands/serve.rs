@@ -10,7 +10,10 @@ pub(super) async fn serve(mut config: Config, roles: Vec<Role>) -> anyhow::Resul
     }
     let stop = stop_token()?;
     let listener = listen(config.http.address).await?;
+    if config.roles.contains(&Role::Api) && !config.http.limits()?.anonymous.are_for_strangers() {
+        let anonymous = config.http.anonymous.join(",");
+        tracing::warn!("whoever reaches the listener may do this without a login: {anonymous}");
+    }
     let process = Process::prepare(config, listener).await?;
-    tracing::warn!("there are no accounts yet: whoever reaches the listener may do everything");
     process.run(stop).await
 }

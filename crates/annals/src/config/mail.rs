@@ -125,11 +125,14 @@ impl Mail {
     }
 
     /// Lets mail be logged, and has it logged unless it goes elsewhere. Its links lead to `url`
-    /// unless they lead elsewhere.
-    pub fn for_development(&mut self, url: String) {
+    /// unless they lead elsewhere, or to this machine if mail may not link to `url`.
+    pub fn for_development(&mut self, mut url: String) {
         self.is_development = true;
         if self.transport == Transport::None {
             self.transport = Transport::Log;
+        }
+        if url.parse::<ClientUrl>().is_err() {
+            "http://localhost".clone_into(&mut url);
         }
         self.base_url.get_or_insert(url);
     }

@@ -1,5 +1,6 @@
 //! What the listener is told: who may connect, how long they may take, and how it stops.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -54,10 +55,16 @@ impl Http {
         tls.map(Some).context("`http.tls_certificate` and `http.tls_key` cannot be used")
     }
 
-    /// Where to find it.
+    /// Where to find it from this machine.
     pub fn url(&self) -> String {
         let scheme = if self.tls_certificate.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(all) if all.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(all) if all.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            IpAddr::V4(_) | IpAddr::V6(_) => {}
+        }
+        format!("{scheme}://{address}")
     }
 
     /// Refuses what does not fit together. The files of TLS are read when it is needed.

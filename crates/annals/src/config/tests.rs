@@ -96,6 +96,14 @@ fn what_is_not_for_strangers_is_for_this_machine_only() {
 }
 
 #[test]
+fn what_listens_everywhere_is_found_on_this_machine() {
+    let url = |address| load(&[], &[("http.address", address)]).unwrap().http.url();
+    assert_eq!(url("0.0.0.0:80"), "http://127.0.0.1:80");
+    assert_eq!(url("[::]:80"), "http://[::1]:80");
+    assert_eq!(url("192.0.2.7:80"), "http://192.0.2.7:80");
+}
+
+#[test]
 fn proxies_are_a_list_in_every_source_and_each_is_checked() {
     let variable = ("ANNALS_HTTP__TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1");
     let proxies = load(&[variable], &[]).unwrap().http.trusted_proxies;
@@ -201,6 +209,9 @@ fn only_development_shows_mail_in_the_log() {
     mail.for_development("http://127.0.0.1:8080".to_owned());
     assert!(mail.mailer().unwrap().is_some());
     assert_eq!(mail.client_url().unwrap().unwrap().to_string(), "http://127.0.0.1:8080/");
+    let mut mail = load(&[], &[]).unwrap().mail;
+    mail.for_development("http://192.0.2.7:8080".to_owned());
+    assert_eq!(mail.client_url().unwrap().unwrap().to_string(), "http://localhost/");
     let text = refusal(&[], &[("mail.is_development", "true")]);
     assert!(text.contains("is_development"), "{text}");
 }

@@ -96,10 +96,25 @@ fn settings_can_be_checked_and_shown_without_their_secrets() {
         shown.contains("address = \"127.0.0.1:8080\"") && !shown.contains("hunter2"),
         "{shown}"
     );
-    let anywhere = ["config", "check", "--set", "http.address=0.0.0.0:80"];
-    assert!(run(&anywhere, url).status.success());
-    let open = run(&[&anywhere[..], &["--set", "http.anonymous=*"]].concat(), url);
-    assert!(refusal(&open).contains("do more than strangers should"));
+    let everywhere = ["config", "check", "--set", "http.address=0.0.0.0:80"];
+    assert!(run(&everywhere, url).status.success(), "strangers may do nothing with it");
+    let open = [everywhere.as_slice(), &["--set", "http.anonymous=*"]].concat();
+    assert!(refusal(&run(&open, url)).contains("`http.anonymous`"));
     let unknown = annals(&["config", "check"]).env("ANNALS_HTP__PORT", "1").output().unwrap();
     assert!(refusal(&unknown).contains("htp"));
+}
+
+#[test]
+fn a_key_is_made_that_can_be_used() {
+    let made = annals(&["keys", "generate", "2027"]).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let key = String::from_utf8(made.stdout).unwrap();
+    assert!(key.starts_with("2027=") && key.lines().count() == 1, "nothing else is printed");
+    let again = annals(&["keys", "generate", "2027"]).output().unwrap();
+    assert_ne!(again.stdout, key.as_bytes(), "each is another one");
+    let used = annals(&["config", "check"]).env("ANNALS_KEYS__ENCRYPTION", key.trim()).output();
+    assert!(used.unwrap().status.success());
+    let unusable = annals(&["keys", "generate", "the year 2027"]).output().unwrap();
+    assert!(refusal(&unusable).contains("cannot be called that"));
+    assert!(unusable.stdout.is_empty(), "no key is shown that cannot be used");
 }

@@ -94,6 +94,17 @@ fn every_problem_is_documented() {
 }
 
 #[test]
+fn every_permission_is_documented() {
+    let text = read("docs/http.md");
+    for permission in api::Permission::ALL {
+        assert!(
+            text.contains(&format!("\n| `{permission}` | ")),
+            "docs/http.md lacks {permission}"
+        );
+    }
+}
+
+#[test]
 fn every_setting_is_documented() {
     let text = read("docs/configuration.md");
     let defaults: toml::Table =
@@ -101,6 +112,7 @@ fn every_setting_is_documented() {
     let mut keys = vec!["database.url".to_owned(), "nats.url".to_owned()];
     let of_mail = ["host", "port", "username", "password", "from", "hello_name", "base_url"];
     keys.extend(of_mail.iter().chain(&["root_certificate"]).map(|key| format!("mail.{key}")));
+    keys.push("identity.breached_passwords".to_owned());
     for (name, value) in &defaults {
         match value.as_table() {
             Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
@@ -249,6 +261,9 @@ async fn the_tour_works_as_written() {
     let told = String::from_utf8_lossy(&toured.stdout);
     assert!(toured.status.success(), "{told}{}", String::from_utf8_lossy(&toured.stderr));
     for seen in [
+        "not-logged-in",
+        "`products.manage`",
+        "{\"permission\":\"orders.place\",\"reach\":\"own\"}",
         "\"status\":\"confirmed\"",
         "\"shortages\"",
         "\"available\":8",

@@ -42,17 +42,18 @@ pub(super) fn text(config: &Config, file: &Path) -> String {
         r#"
 Annals is ready.
 
-  HTTP      {url}   (/readyz, /metrics, /problems)
+  HTTP      {url}   (/explorer, /readyz, /metrics, /problems)
   shell     . {file}   sets DATABASE_URL, NATS_URL, ANNALS_URL and the keys
   subscribe JetStream stream {stream}, subjects {namespace}.>   (README: a subscriber in Python)
   log       {program} events tail --after 0
-
+  mail      in the log of this process
   logins    {logins}
 
   TOKEN=$(curl -s {url}/v1/sessions -H 'Content-Type: application/json' \
     -d '{{"email":"{email}","password":"{password}"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   curl -s {url}/v1/products -H "Authorization: Bearer $TOKEN"
   curl -s {url}/v1/orders -H "Authorization: Bearer $TOKEN"
+  curl -s {url}/v1/projections -H "Authorization: Bearer $TOKEN"
 
 Ctrl-C drains and stops everything."#
     )
