@@ -3,7 +3,9 @@
 //! An access token says who asks; what has happened since it was issued is not in it. [`Access`] knows:
 //! which roles there are, and which sessions and users something happened to that makes their tokens
 //! stale, for as long as such tokens can be valid. It asks the log five times a second, and answers from
-//! memory; when it has not heard from the log for [`TRUST`], it asks before it answers.
+//! memory; when it has not heard from the log for [`TRUST`], or a token was issued when the log was
+//! further than it knows, it asks before it answers: whoever was granted something and got a token with
+//! it is not told that there is no such role.
 
 mod known;
 
@@ -117,13 +119,14 @@ impl Access {
     }
 
     /// Whether the token of `bearer` still counts: nothing made it stale, as far as was known at most
-    /// [`TRUST`] ago.
+    /// [`TRUST`] ago, and when it was issued.
     ///
     /// # Errors
     /// The log has not been heard of, and cannot be asked.
     pub async fn holds(&self, bearer: &Bearer) -> Result<bool, AccessError> {
         let now = Instant::now();
-        if self.read_known(Known::heard_at) + TRUST < now {
+        let (heard_at, position) = self.read_known(|known| (known.heard_at(), known.position()));
+        if heard_at + TRUST < now || position < bearer.position {
             self.ask(now).await?;
         }
         Ok(self.read_known(|known| known.holds(bearer)))
@@ -165,6 +168,7 @@ impl Access {
     async fn read(&self, query: &Query, after: Position) -> Result<(), AccessError> {
         let mut after = after;
         loop {
+            // Large, and asked for now and then only.
             let page = within(Box::pin(self.store.read_matching(query, after))).await?;
             for recorded in &page.events {
                 for event in decode(recorded)? {

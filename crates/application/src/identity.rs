@@ -243,8 +243,11 @@ impl Identity {
                     return Ok(receipt);
                 }
                 Ok(receipt) => {
-                    within(transaction.commit()).await?;
-                    return Ok(receipt);
+                    let committed = within(transaction.commit()).await;
+                    return match committed {
+                        Ok(()) => Ok(receipt),
+                        Err(error) => self.confirm(command, error).await,
+                    };
                 }
                 Err(CommandError::Append(AppendError::Conflict { .. })) if attempt < ATTEMPTS => {
                     within(transaction.rollback()).await?;
@@ -253,6 +256,35 @@ impl Identity {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The receipt of `command`, whose commit got no answer.
+    async fn confirm(
+        &self,
+        command: &Command,
+        error: sqlx::Error,
+    ) -> Result<Receipt, IdentityError> {
+        let (id, fingerprint) = (command.given.id, command.given.fingerprint);
+        if let Ok(Some(receipt)) = self.bus.store().repeated(id, fingerprint).await {
+            return Ok(Receipt { repeated: false, ..receipt });
+        }
+        let error = AppendError::Unconfirmed { source: Arc::new(error) };
+        Err(CommandError::Append(error).into())
+    }
+
+    /// The receipt of what was `asked` under the name that the client gave it, if it took effect
+    /// before: what proved that it may be done, a password or a token, is not the one any more.
+    async fn repeated(
+        &self,
+        origin: &Origin,
+        asked: &impl serde::Serialize,
+    ) -> Result<Option<Receipt>, IdentityError> {
+        if origin.idempotency_key.is_none() {
+            return Ok(None);
+        }
+        let (id, fingerprint) = (origin.command_id(uuid::Uuid::nil()), self.fingerprint(asked)?);
+        let known = self.bus.store().repeated(id, fingerprint).await;
+        Ok(known.map_err(CommandError::Append)?)
     }
 
     /// Who has `email`, if anybody.

@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use crate::body::{Body, Fields, Shape};
-use crate::layers::Key;
 use crate::operation::Operation;
 use crate::origin::CommandOrigin;
 use crate::principal::Permission;
@@ -40,9 +39,8 @@ pub(super) fn operation() -> Operation {
         "name": "Ada",
         "password": "correct horse battery staple",
     });
-    // A second account of the same address is refused anyway.
-    let key = Key::Optional;
-    Operation::command("register", "Open an account", Permission::EnterAccount, key)
+    // It has no name: what a second command of that name is told would tell of the first.
+    Operation::exchange("register", "Open an account", Permission::EnterAccount)
         .with_body::<Request>(example)
         .accepts("Mail is on its way to the address, whether it has an account already or not.")
         .refused_as(&[Code::WeakPassword, Code::Busy])

@@ -81,8 +81,8 @@ pub(super) fn end_operation() -> Operation {
 
 pub(super) async fn end(
     State(identity): State<Identity>,
-    Path(session): Path<SessionId>,
     signed_in: SignedIn,
+    Path(session): Path<SessionId>,
     CommandOrigin(origin): CommandOrigin,
 ) -> Result<Changed, Problem> {
     let ids = (signed_in.user, session);

@@ -84,7 +84,8 @@ impl From<identity::Rejection> for Problem {
             | Is::NotActive(_)
             | Is::Deactivated(_)
             | Is::NotVerified(_)
-            | Is::OtherAddress(_) => Self::new(Code::Rejected, format!("{detail}.")),
+            | Is::OtherAddress(_)
+            | Is::RoleChanged(_) => Self::new(Code::Rejected, format!("{detail}.")),
         }
     }
 }

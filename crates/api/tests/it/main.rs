@@ -5,6 +5,7 @@
 mod statements;
 mod support;
 
+mod accounts;
 mod as_of;
 mod audit;
 mod bodies;

@@ -2,20 +2,23 @@
 
 mod accounts;
 mod keeper;
+mod people;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use api::feed::{Feed, FeedMetrics, Message, Render, Settings};
 use api::{ApiState, Cursors, Grants, HttpMetrics, Limits, Origins, Queries};
 use application::CommandBus;
+use application::access::Access;
+use application::identity::Identity;
 use application::ports::{Clock, IdSource};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, header};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use eventstore::{
     Append, CommandId, EventStore, EventType, ExpectedVersion, Fingerprint, Metadata, NewEvent,
     StreamId,
@@ -32,7 +35,9 @@ use testkit::{Postgres, TestDatabase, eventually};
 use tower::ServiceExt;
 use uuid::Uuid;
 
+pub(crate) use accounts::{LIFETIMES, ROTATION};
 pub(crate) use keeper::Keeper;
+pub(crate) use people::{ADDRESS, AGENT, As, Beside, Login, Person, origin};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
@@ -41,12 +46,22 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
 pub(crate) const BODY_BYTES: usize = 256 * 1024;
 
-/// It is always the same moment.
-struct FixedClock;
+/// It is always the same moment, unless a test lets time pass. Clones are one clock.
+#[derive(Clone, Default)]
+pub(crate) struct TestClock {
+    passed_ms: Arc<AtomicI64>,
+}
 
-impl Clock for FixedClock {
+impl TestClock {
+    pub(crate) fn pass(&self, by: TimeDelta) {
+        self.passed_ms.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(1_767_323_045_678).unwrap()
+        let passed_ms = self.passed_ms.load(Ordering::SeqCst);
+        DateTime::from_timestamp_millis(1_767_323_045_678 + passed_ms).unwrap()
     }
 }
 
@@ -66,6 +81,9 @@ pub(crate) struct TestApp {
     store: EventStore,
     router: Router,
     registry: Registry,
+    identity: Identity,
+    clock: TestClock,
+    ids: Arc<CountedIds>,
 }
 
 /// How long queries wait for their read models, where that is to end.
@@ -150,8 +168,11 @@ impl TestApp {
     ) -> Self {
         let registry = Registry::new();
         let queries = Queries { source: source(&store), freshness, wait };
-        let (router, _) = routed(&store, queries, &registry, limits, Settings::default()).await;
-        Self { database, store, router, registry }
+        let (clock, ids) = (TestClock::default(), Arc::default());
+        let service = Service { store: &store, clock: &clock, ids: &ids };
+        let Started { router, identity, .. } =
+            service.start(queries, &registry, limits, Settings::default()).await;
+        Self { database, store, router, registry, identity, clock, ids }
     }
 
     /// Another process with the same database, whose feed may take so much.
@@ -160,8 +181,11 @@ impl TestApp {
         let freshness = Freshness::new(self.database.pool(), Reached::default());
         let queries = Queries { source: source(&store), freshness, wait: SHORT };
         let registry = Registry::new();
+        let (clock, ids) = (TestClock::default(), Arc::default());
+        let service = Service { store: &store, clock: &clock, ids: &ids };
         let limits = limits(DEADLINE);
-        let (router, feed) = routed(&store, queries, &registry, limits, settings).await;
+        let Started { router, feed, .. } =
+            service.start(queries, &registry, limits, settings).await;
         (router, feed, registry)
     }
 
@@ -310,29 +334,53 @@ async fn open(database: &TestDatabase, pool: PgPool) -> EventStore {
     store
 }
 
-/// The service, and its feed, which is not read yet.
-async fn routed(
-    store: &EventStore,
-    queries: Queries,
-    registry: &Registry,
-    limits: Limits,
-    settings: Settings,
-) -> (Router, Feed) {
-    let ids = Arc::new(CountedIds::default());
-    let bus = CommandBus::new(store.clone(), Arc::new(FixedClock), Arc::clone(&ids) as _);
-    let (identity, access) = accounts::open(store, bus).await;
-    let bus = identity.bus().clone();
-    let metrics = FeedMetrics::register(registry).unwrap();
-    let feed = Feed::new(store.clone(), render(), settings, metrics);
-    let metrics = HttpMetrics::register(registry).unwrap();
-    // The same in every run, so that answers with cursors compare whole.
-    sqlx::query("UPDATE http.cursor_key SET key = decode(repeat('07', 32), 'hex')")
-        .execute(store.pool())
-        .await
-        .unwrap();
-    let cursors = Cursors::load(store.pool()).await.unwrap();
-    let state = ApiState { bus, identity, access, queries, cursors, feed: feed.clone(), ids };
-    (api::router(state, &metrics, limits), feed)
+/// What a service is made on.
+struct Service<'a> {
+    store: &'a EventStore,
+    clock: &'a TestClock,
+    ids: &'a Arc<CountedIds>,
+}
+
+/// A service, its feed, which is not read yet, and who it lets in.
+struct Started {
+    router: Router,
+    feed: Feed,
+    identity: Identity,
+    access: Access,
+}
+
+impl Service<'_> {
+    async fn start(
+        &self,
+        queries: Queries,
+        registry: &Registry,
+        limits: Limits,
+        settings: Settings,
+    ) -> Started {
+        let Self { store, clock, ids } = *self;
+        let bus = CommandBus::new(store.clone(), Arc::new(clock.clone()), Arc::clone(ids) as _);
+        let (identity, access) = accounts::open(store, bus, clock).await;
+        let bus = identity.bus().clone();
+        let metrics = FeedMetrics::register(registry).unwrap();
+        let feed = Feed::new(store.clone(), render(), settings, metrics);
+        let metrics = HttpMetrics::register(registry).unwrap();
+        // The same in every run, so that answers with cursors compare whole.
+        sqlx::query("UPDATE http.cursor_key SET key = decode(repeat('07', 32), 'hex')")
+            .execute(store.pool())
+            .await
+            .unwrap();
+        let cursors = Cursors::load(store.pool()).await.unwrap();
+        let state = ApiState {
+            bus,
+            identity: identity.clone(),
+            access: access.clone(),
+            queries,
+            cursors,
+            feed: feed.clone(),
+            ids: Arc::clone(ids) as _,
+        };
+        Started { router: api::router(state, &metrics, limits), feed, identity, access }
+    }
 }
 
 /// What the public is told, in fewer words than it is.

@@ -54,11 +54,15 @@ impl Identity {
     /// Opens an account, whose address is to be proved; or, if the address has one already, lets its
     /// owner know. Who asks is told the same, after the same work.
     ///
+    /// It goes by no name of the client's: whether a second command of that name is refused would tell
+    /// what the first one did.
+    ///
     /// # Errors
     /// [`IdentityError::WeakPassword`]; [`IdentityError::Busy`].
     pub async fn register(&self, origin: &Origin, asked: Register) -> Result<(), IdentityError> {
         let Register { email, name, password } = asked;
         let hash = self.new_password(&password, &email).await?;
+        let origin = &Origin { idempotency_key: None, ..origin.clone() };
         if let Some(owner) = self.find(&email).await? {
             return self.repeat_registration(origin, owner).await;
         }
@@ -94,10 +98,12 @@ impl Identity {
         owner: UserId,
     ) -> Result<(), IdentityError> {
         let repeat = RepeatRegistration { user_id: owner };
-        // Under no name of the client's: it may be told apart by that.
-        let origin = Origin { idempotency_key: None, ..origin.clone() };
-        let command = self.command(&origin, &("register", owner), vec![Box::new(repeat)])?;
-        self.execute(&command, &[]).await.map(drop)
+        let command = self.command(origin, &("register", owner), vec![Box::new(repeat)])?;
+        match self.bus.execute(&command).await {
+            // So many ask at once that the owner hears of it anyway; who asks must not.
+            Ok(_) | Err(CommandError::Contended { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Gives the user another name.
@@ -144,11 +150,14 @@ impl Identity {
         asked: ChangePassword,
     ) -> Result<Receipt, IdentityError> {
         let ChangePassword { user, session, current, new } = asked;
+        // A password is no part of the fingerprint: the same name is the same command.
+        let asked = ("change-password", user, session);
+        if let Some(receipt) = self.repeated(origin, &asked).await? {
+            return Ok(receipt);
+        }
         let email = self.prove(user, current).await?;
         let hash = self.new_password(&new, &email).await?;
         let record = RecordPassword { user_id: user, keep: Some(session), proves_address: false };
-        // A password is no part of the fingerprint: the same name is the same command.
-        let asked = ("change-password", user, session);
         let command = self.command(origin, &asked, vec![Box::new(record)])?;
         self.execute(&command, &[Secret::Password { user, hash: &hash }]).await
     }

@@ -120,7 +120,7 @@ impl Identity {
         // What happened behind the start makes the token stale, so the roles may be later ones.
         debug_assert!(receipt.streams.iter().any(|(id, _)| id.category() == SESSION));
         let ids = (user_id, session_id);
-        self.tokens_of(ids, roles.unwrap_or_default(), receipt.position, refresh)
+        self.tokens_of(ids, roles.unwrap_or_default(), (receipt.position, expires_at), refresh)
     }
 
     pub(super) async fn password_of(

@@ -113,10 +113,14 @@ impl Identity {
         origin: &Origin,
         token: &SecretString,
     ) -> Result<Receipt, IdentityError> {
-        let given = self.given(Purpose::VerifyEmail, token).await?;
+        let digest = read(Purpose::VerifyEmail, token)?;
+        let asked = ("verify-email", digest.as_bytes());
+        if let Some(receipt) = self.repeated(origin, &asked).await? {
+            return Ok(receipt);
+        }
+        let given = self.given(Purpose::VerifyEmail, digest).await?;
         let email = self.address_of(&given).await?.ok_or(IdentityError::InvalidToken)?;
         let verify = VerifyEmail { user_id: given.user, email };
-        let asked = ("verify-email", given.digest.as_bytes());
         let command = self.command(origin, &asked, vec![Box::new(verify)])?;
         let used = Secret::Used { digest: &given.digest };
         self.execute(&command, &[used]).await.map_err(|error| match error {
@@ -137,7 +141,12 @@ impl Identity {
         token: &SecretString,
         password: &SecretString,
     ) -> Result<Receipt, IdentityError> {
-        let given = self.given(Purpose::ResetPassword, token).await?;
+        let digest = read(Purpose::ResetPassword, token)?;
+        let asked = ("reset-password", digest.as_bytes());
+        if let Some(receipt) = self.repeated(origin, &asked).await? {
+            return Ok(receipt);
+        }
+        let given = self.given(Purpose::ResetPassword, digest).await?;
         let user = given.user;
         let account = self.account(user).await?.ok_or(IdentityError::InvalidToken)?;
         let email = account.email.value().ok_or(IdentityError::InvalidToken)?;
@@ -147,12 +156,14 @@ impl Identity {
         }
         let hash = self.new_password(password, email).await?;
         let record = RecordPassword { user_id: user, keep: None, proves_address: true };
-        let asked = ("reset-password", given.digest.as_bytes());
         let command = self.command(origin, &asked, vec![Box::new(record)])?;
         let secrets =
             [Secret::Used { digest: &given.digest }, Secret::Password { user, hash: &hash }];
         let receipt = self.execute(&command, &secrets).await?;
-        self.unlock(user).await?;
+        if let Err(error) = self.unlock(user).await {
+            // The password is another all the same.
+            tracing::warn!(error = %error, "who was locked out has to wait although the password is new");
+        }
         Ok(receipt)
     }
 
@@ -221,9 +232,7 @@ impl Identity {
         Ok(Some(Recipient { address: email.as_str().to_owned(), name }))
     }
 
-    async fn given(&self, purpose: Purpose, token: &SecretString) -> Result<Given, IdentityError> {
-        let digest = TokenDigest::of(purpose.kind(), token);
-        let digest = digest.map_err(|_| IdentityError::InvalidToken)?;
+    async fn given(&self, purpose: Purpose, digest: TokenDigest) -> Result<Given, IdentityError> {
         let given = sqlx::query!(
             "
             SELECT user_id, address FROM identity.mailed_tokens
@@ -249,4 +258,9 @@ impl Identity {
         }
         Ok(None)
     }
+}
+
+/// By what `token` is known, if it looks like one.
+fn read(purpose: Purpose, token: &SecretString) -> Result<TokenDigest, IdentityError> {
+    TokenDigest::of(purpose.kind(), token).map_err(|_| IdentityError::InvalidToken)
 }

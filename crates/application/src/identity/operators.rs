@@ -60,7 +60,7 @@ impl Identity {
             if there.is_none() {
                 decisions.push(Box::new(DefineRole { role: name.clone(), grants }));
             }
-            decisions.push(Box::new(GrantRole { user_id, role: name }));
+            decisions.push(Box::new(GrantRole { user_id, role: name, seen: None }));
         }
         let command = self.command(origin, &asked, decisions)?;
         let secret = Secret::Password { user: user_id, hash: &hash };
@@ -100,18 +100,27 @@ impl Identity {
         self.operate(origin, &("remove-role", role.clone()), Box::new(RemoveRole { role })).await
     }
 
-    /// Grants a role to a user.
+    /// What the role `name` grants, if there is one, as the log has it now.
     ///
     /// # Errors
-    /// There is no such user or role.
+    /// The database cannot be reached.
+    pub async fn role(&self, name: &RoleName) -> Result<Option<BTreeSet<Grant>>, IdentityError> {
+        let known = self.bus.load(&[role(name)]).await?;
+        Ok(known.get::<Role>(role(name)).and_then(Role::grants).cloned())
+    }
+
+    /// Grants a role to a user, if it grants what was `seen`.
+    ///
+    /// # Errors
+    /// There is no such user or role, or the role was defined anew meanwhile.
     pub async fn grant_role(
         &self,
         origin: &Origin,
         user_id: UserId,
-        role: RoleName,
+        (role, seen): (RoleName, BTreeSet<Grant>),
     ) -> Result<Receipt, IdentityError> {
         let asked = ("grant-role", user_id, role.clone());
-        self.operate(origin, &asked, Box::new(GrantRole { user_id, role })).await
+        self.operate(origin, &asked, Box::new(GrantRole { user_id, role, seen: Some(seen) })).await
     }
 
     /// Takes a role from a user.

@@ -48,33 +48,32 @@ impl Identity {
         let streams = [user(user_id), session(presented.session)];
         let aggregates = self.bus.load(&streams).await?;
         let account = aggregates.get::<User>(streams[0]).and_then(User::account);
-        let stay: Option<&Session> = aggregates.get(streams[1]);
-        let (Some(account), Some(stay)) = (account, stay) else {
+        let known: Option<&Session> = aggregates.get(streams[1]);
+        let (Some(account), Some(known)) = (account, known) else {
             return Err(IdentityError::InvalidToken);
         };
-        if now >= kept.expires_at || !stay.goes_on(account, now) {
-            return Err(IdentityError::InvalidToken);
-        }
-        let expires_at = stay.stay().map(|stay| stay.expires_at);
-        let Some(number) = self.rotate(&presented, now, expires_at).await? else {
+        let stay = known.stay().filter(|_| now < kept.expires_at && known.goes_on(account, now));
+        let stay = stay.ok_or(IdentityError::InvalidToken)?;
+        let Some(number) = self.rotate(&presented, now, stay.expires_at).await? else {
             self.end_stolen(origin, user_id, presented.session).await?;
             return Err(IdentityError::InvalidToken);
         };
         let refresh = refresh_token::make(digests, presented.session, &kept.salt, number);
         let roles = account.roles.iter().map(ToString::to_string).collect();
-        self.tokens_of((user_id, presented.session), roles, position, refresh)
+        let ids = (user_id, presented.session);
+        self.tokens_of(ids, roles, (position, stay.expires_at), refresh)
     }
 
-    /// An access token of `session`, beside `refresh`.
+    /// An access token of `session`, which is over at `end` with everything of it, beside `refresh`.
     pub(super) fn tokens_of(
         &self,
         (user, session): (UserId, SessionId),
         roles: Vec<String>,
-        position: Position,
+        (position, end): (Position, DateTime<Utc>),
         refresh: SecretString,
     ) -> Result<Tokens, IdentityError> {
         let now = self.bus.clock.now();
-        let access_expires_at = now + self.lifetimes.access_token;
+        let access_expires_at = end.min(now + self.lifetimes.access_token);
         let claims = Claims {
             user: user.get(),
             session: session.get(),
@@ -113,10 +112,9 @@ impl Identity {
         &self,
         presented: &Presented,
         now: DateTime<Utc>,
-        session_expires_at: Option<DateTime<Utc>>,
+        end: DateTime<Utc>,
     ) -> Result<Option<i32>, IdentityError> {
-        let idle = now + self.lifetimes.idle;
-        let expires_at = session_expires_at.map_or(idle, |session| session.min(idle));
+        let expires_at = end.min(now + self.lifetimes.idle);
         // One statement, so that of two at the same time one is the second.
         let rotated = sqlx::query_scalar!(
             r#"

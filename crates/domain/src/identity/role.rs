@@ -130,6 +130,8 @@ pub struct GrantRole {
     pub user_id: UserId,
     /// The role.
     pub role: RoleName,
+    /// What it must grant, as it was looked at; whatever it grants if nobody did.
+    pub seen: Option<BTreeSet<Grant>>,
 }
 
 /// Take a role from a user.
@@ -207,9 +209,12 @@ impl Decider for GrantRole {
     }
 
     fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
-        let Self { user_id, role } = self.clone();
+        let Self { user_id, role, seen } = self.clone();
         let account = User::find(aggregates, user_id)?;
-        find(aggregates, &role)?;
+        let known = find(aggregates, &role)?;
+        if seen.is_some() && seen.as_ref() != known.grants() {
+            return Err(Rejection::RoleChanged(role));
+        }
         if account.roles.contains(&role) {
             return Ok(Vec::new());
         }

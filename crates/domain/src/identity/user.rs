@@ -67,6 +67,9 @@ pub enum Rejection {
     /// There is no such role.
     #[error("there is no role {0}")]
     NoRole(RoleName),
+    /// The role grants something else than it did.
+    #[error("role {0} was defined anew meanwhile")]
+    RoleChanged(RoleName),
 }
 
 impl User {

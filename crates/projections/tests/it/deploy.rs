@@ -11,9 +11,9 @@ use testkit::eventually;
 use crate::history::History;
 use crate::support::{LIMIT, World};
 
-static ORDERS_V3: Projection = Projection { version: 3, ..ORDERS };
+static ORDERS_NEXT: Projection = Projection { version: ORDERS.version + 1, ..ORDERS };
 static EARLIER: [&Projection; 2] = [&ORDERS, &PRODUCTS];
-static LATER: [&Projection; 2] = [&ORDERS_V3, &PRODUCTS];
+static LATER: [&Projection; 2] = [&ORDERS_NEXT, &PRODUCTS];
 
 async fn confirmed(world: &World, schema: &str) -> Result<i64, sqlx::Error> {
     let query = format!("SELECT count(*) FROM {schema}.orders WHERE status = 'confirmed'");
@@ -60,7 +60,7 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
                 let now = confirmed(&world, "orders_v3").await.expect("the earlier one serves");
                 assert!(now >= seen, "what was there stays there");
                 seen = now;
-                if let Ok(later) = confirmed(&world, "orders_v3").await {
+                if let Ok(later) = confirmed(&world, "orders_v4").await {
                     assert!(later >= 50 && later >= seen_later, "whole from the first moment on");
                     seen_later = later;
                 }
@@ -70,20 +70,20 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
     });
 
     projections::prepare(&world.pool(), &LATER).await.unwrap();
-    assert!(!is_live(&world, &ORDERS_V3).await);
+    assert!(!is_live(&world, &ORDERS_NEXT).await);
     let mut later = vec![world.follow_those(&LATER)];
     eventually(LIMIT, "the later version to be live", || async {
-        if is_live(&world, &ORDERS_V3).await { Ok(()) } else { Err("not yet") }
+        if is_live(&world, &ORDERS_NEXT).await { Ok(()) } else { Err("not yet") }
     })
     .await;
     for process in earlier {
         process.stop().await;
         later.push(world.follow_those(&LATER));
     }
-    world.catches_up(&ORDERS_V3).await;
-    let reached = confirmed(&world, "orders_v3").await.unwrap();
+    world.catches_up(&ORDERS_NEXT).await;
+    let reached = confirmed(&world, "orders_v4").await.unwrap();
     eventually(LIMIT, "the later version to follow", || async {
-        let now = confirmed(&world, "orders_v3").await.unwrap();
+        let now = confirmed(&world, "orders_v4").await.unwrap();
         if now > reached { Ok(()) } else { Err(now) }
     })
     .await;
@@ -95,7 +95,7 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
         world.catches_up(projection).await;
     }
     assert_eq!(
-        confirmed(&world, "orders_v3").await.unwrap(),
+        confirmed(&world, "orders_v4").await.unwrap(),
         i64::try_from(history.orders.len()).unwrap()
     );
 

@@ -1,0 +1,13 @@
+//! Accounts, sessions, access tokens and roles, over HTTP.
+
+mod at_once;
+mod door;
+mod enumeration;
+mod erasure;
+mod journey;
+mod lock_out;
+mod refresh;
+mod revocation;
+mod roles;
+mod routes;
+mod secrets;
