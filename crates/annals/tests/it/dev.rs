@@ -65,7 +65,7 @@ async fn it_serves_demo_data_and_stops_everything_when_told() {
         if output.contains("Ctrl-C drains") { Ok(output) } else { Err(output) }
     })
     .await;
-    assert_eq!(told.matches("curl -s http://").count(), 3, "three lines to copy: {told}");
+    assert_eq!(told.matches("curl -s http://").count(), 4, "four commands to copy: {told}");
     let variables = variables(&directory);
     assert_eq!(variables["ANNALS_URL"], process.url(""));
     let keys = directory.join("keys");
