@@ -53,7 +53,6 @@ Annals is ready.
     -d '{{"email":"{email}","password":"{password}"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   curl -s {url}/v1/products -H "Authorization: Bearer $TOKEN"
   curl -s {url}/v1/orders -H "Authorization: Bearer $TOKEN"
-  curl -s {url}/v1/projections -H "Authorization: Bearer $TOKEN"
 
 Ctrl-C drains and stops everything."#
     )
