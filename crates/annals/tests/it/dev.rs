@@ -65,7 +65,12 @@ async fn it_serves_demo_data_and_stops_everything_when_told() {
         if output.contains("Ctrl-C drains") { Ok(output) } else { Err(output) }
     })
     .await;
-    assert_eq!(told.matches("curl -s http://").count(), 3, "three lines to copy: {told}");
+    let begin = told.find("  TOKEN=").expect("something to copy");
+    let commands = told[begin..].split("\n\n").next().unwrap().replace("curl -s ", "curl -fsS ");
+    let copied = Command::new("bash").args(["-euo", "pipefail", "-c", &commands]).output().unwrap();
+    assert!(copied.status.success(), "{commands}\n{copied:?}");
+    let answers = String::from_utf8(copied.stdout).unwrap();
+    assert!(answers.contains("TEA-GREEN"), "{answers}");
     let variables = variables(&directory);
     assert_eq!(variables["ANNALS_URL"], process.url(""));
     let keys = directory.join("keys");
