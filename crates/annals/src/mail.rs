@@ -8,9 +8,10 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapters::SystemClock;
 use application::identity::{Identity, IdentityError, Mailed, Purpose};
 use application::mail_texts::{self, ClientUrl, Letter, Ticket};
-use application::ports::{MailError, Mailer, Recipient};
+use application::ports::{Clock as _, MailError, MailTrouble, Mailer, Recipient};
 use chrono::TimeDelta;
 use domain::identity::messages::IdentityMessage;
 use domain::ids::UserId;
@@ -30,6 +31,9 @@ const READS: [PayloadType; 5] = [
 
 /// How many mails are sent side by side, each to a user of its own.
 const LANES: NonZeroU16 = NonZeroU16::MIN.saturating_add(3);
+
+/// After which nobody waits for a mail any more: a stream that is read anew mails nothing twice.
+const TOO_LATE: TimeDelta = TimeDelta::days(2);
 
 /// Longer than a mail may take.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -66,6 +70,10 @@ impl Handler for MailHandler {
             let message = Message::decode(&of.name, of.version, &incoming.data);
             let message = message.map_err(HandlerError::refused)?;
             let Message::Identity(message) = message else { continue };
+            if incoming.time + TOO_LATE < SystemClock.now() {
+                tracing::info!(message.id = %incoming.id, "what was to be mailed long ago is not");
+                continue;
+            }
             let letter = self.write(transaction, &message, incoming).await.map_err(failed)?;
             let Some((to, letter)) = letter else { continue };
             match self.mailer.send(letter.to(to, incoming.id)).await {
@@ -73,6 +81,10 @@ impl Handler for MailHandler {
                 Err(error @ MailError::Permanent { .. }) => {
                     // The address takes nothing: that is no fault of the message.
                     tracing::warn!(message.id = %incoming.id, error = %error, "a mail is refused");
+                }
+                Err(error @ MailError::Temporary { trouble: MailTrouble::NotTaken, .. }) => {
+                    // This one is not taken now; others may be.
+                    return Err(HandlerError::failed(error));
                 }
                 Err(error @ MailError::Temporary { .. }) => {
                     return Err(HandlerError::Unavailable(error.into()));

@@ -77,6 +77,12 @@ fn document() -> Value {
         "tags": tags(),
         "paths": paths,
         "components": {
+            "securitySchemes": {"accessToken": {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": "The access token that `POST /v1/sessions` answers with.",
+            }},
             "schemas": generator.take_definitions(true),
             "responses": {"Problem": {
                 "description": "It was refused, or did not work.",
@@ -112,6 +118,8 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         "operationId": id,
         "summary": summary,
         "tags": [tag],
+        // Also without: the installation says what strangers may do.
+        "security": [{"accessToken": []}, {}],
         "x-permission": permission.as_str(),
         "x-reach": operation.reach,
         "x-problems": problems.iter().map(|code| code.entry().code).collect::<Vec<_>>(),

@@ -16,6 +16,7 @@ mod feed;
 mod flow;
 mod jobs;
 mod lost_answer;
+mod mail;
 mod parked_keys;
 mod permissions;
 mod personal;

@@ -52,7 +52,9 @@ impl Identity {
         let (Some(account), Some(known)) = (account, known) else {
             return Err(IdentityError::InvalidToken);
         };
-        let stay = known.stay().filter(|_| now < kept.expires_at && known.goes_on(account, now));
+        // Whoever is erased is nobody any more.
+        let goes_on = account.email.value().is_some() && known.goes_on(account, now);
+        let stay = known.stay().filter(|_| now < kept.expires_at && goes_on);
         let stay = stay.ok_or(IdentityError::InvalidToken)?;
         let Some(number) = self.rotate(&presented, now, stay.expires_at).await? else {
             self.end_stolen(origin, user_id, presented.session).await?;
