@@ -77,7 +77,7 @@ fn defined(
     let pool = store.pool().clone();
     let identity = Job::new(
         "identity-retention",
-        "removes tokens that are over, and failures to log in of long ago",
+        "removes tokens that are over, failures to log in of long ago, and what is kept of the erased",
         at("11 * * * *")?,
         move |_| prune_identity(pool.clone()),
     );

@@ -45,6 +45,16 @@ async fn who_is_erased_is_nobody_any_more() {
     let sessions = app.as_user(&login.access).get("/v1/me/sessions").await;
     assert_eq!(sessions.body["items"][0]["address"], Value::Null, "{sessions:?}");
 
+    assert_eq!(app.refresh(&login.refresh).await.code(), "token-refused");
+    // Nothing is kept of who is nobody: a password, a session, what was mailed; of the operator it is.
+    application::identity::prune(&app.pool()).await.unwrap();
+    for table in ["passwords", "refresh_tokens", "mailed_tokens"] {
+        let kept = format!("SELECT count(*) FROM identity.{table} WHERE user_id = $1");
+        let kept = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(kept)).bind(user.get());
+        assert_eq!(kept.fetch_one(&app.pool()).await.unwrap(), 0, "{table}");
+    }
+    assert_eq!(operator.get("/v1/me").await.status, 200);
+
     let another = app.welcome(&ada).await;
     assert_ne!(another, user);
     let login = app.log_in(&ada).await;
