@@ -6,6 +6,7 @@ mod enumeration;
 mod erasure;
 mod journey;
 mod lock_out;
+mod owners;
 mod refresh;
 mod revocation;
 mod roles;

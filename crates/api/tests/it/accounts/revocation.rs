@@ -136,7 +136,7 @@ async fn a_role_that_is_redefined_grants_what_it_says_now() {
     };
     define(json!([{"permission": "roles.read", "reach": "all"}])).await;
     may(403).await;
-    define(json!([{"permission": "users.read", "reach": "own"}])).await;
+    define(json!([{"permission": "users.read", "reach": "all"}])).await;
     may(200).await;
     assert_eq!(world.operator.delete(&role).await.status, 204);
     may(403).await;

@@ -8,11 +8,17 @@ use crate::support::{As, Login, Person, TestApp};
 /// What strangers may do by default.
 const OF_STRANGERS: [&str; 2] = ["account.enter", "description.read"];
 
-/// What members may do besides, in these tests.
-const OF_MEMBERS: [&str; 2] = ["products.read", "orders.place"];
+/// What members may do besides, in these tests, and how far.
+const OF_MEMBERS: [(&str, &str); 4] = [
+    ("products.read", "all"),
+    ("orders.place", "own"),
+    ("orders.read", "own"),
+    // No route asks for so little.
+    ("users.read", "own"),
+];
 
-/// Each operation: how, where, and what it takes.
-fn routes() -> Vec<(Method, String, String)> {
+/// Each operation: how, where, what it takes, and how far that must go.
+fn routes() -> Vec<(Method, String, String, String)> {
     let document: Value = serde_json::from_str(api::openapi::text()).unwrap();
     let mut routes = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -22,6 +28,7 @@ fn routes() -> Vec<(Method, String, String)> {
                 method.to_uppercase().parse().unwrap(),
                 path.replace(['{', '}'], ""),
                 permission.to_owned(),
+                operation["x-reach"].as_str().unwrap().to_owned(),
             ));
         }
     }
@@ -41,12 +48,12 @@ async fn each_is_answered_as_it_is_declared() {
     let operator = Person::new("operator@example.org", "nine geese upon the weir");
     app.appoint(&operator, "operator", &json!([{"permission": "*", "reach": "all"}])).await;
     let grants: Vec<_> =
-        OF_MEMBERS.iter().map(|name| json!({"permission": name, "reach": "own"})).collect();
+        OF_MEMBERS.map(|(name, reach)| json!({"permission": name, "reach": reach})).into();
     // Whoever is logged in has this role, although nobody grants it.
     app.appoint(&Person::bob(), "member", &json!(grants)).await;
     app.welcome(&Person::ada()).await;
-    for (method, address, permission) in routes() {
-        let name = format!("{method} {address}: {permission}");
+    for (method, address, permission, reach) in routes() {
+        let name = format!("{method} {address}: {permission}, {reach}");
         let permission = permission.as_str();
         let is_for_strangers = OF_STRANGERS.contains(&permission);
         let nobody = status(&app, &app.nobody(), &method, &address).await;
@@ -54,8 +61,11 @@ async fn each_is_answered_as_it_is_declared() {
         assert_ne!(nobody, StatusCode::FORBIDDEN, "{name}");
 
         // Each asks with a token of its own: some of them end the session.
-        let is_for_members =
-            is_for_strangers || permission == "account.self" || OF_MEMBERS.contains(&permission);
+        let is_for_members = is_for_strangers
+            || permission == "account.self"
+            || OF_MEMBERS
+                .iter()
+                .any(|granted| granted.0 == permission && (granted.1 == "all" || reach == "own"));
         let member = app.as_user(&app.log_in(&Person::ada()).await.access);
         let member = status(&app, &member, &method, &address).await;
         assert_eq!(member == StatusCode::FORBIDDEN, !is_for_members, "{name}: {member}");
@@ -86,7 +96,7 @@ async fn a_role_opens_what_it_grants_and_nothing_else() {
         let role = format!("not-{}", denied.replace('.', "-"));
         let person = Person::new(&format!("{role}@example.org"), "nine geese upon the weir");
         app.appoint(&person, &role, &json!(grants)).await;
-        for (method, address, permission) in &routes {
+        for (method, address, permission, _) in &routes {
             let login: Login = app.log_in(&person).await;
             let status = status(&app, &app.as_user(&login.access), method, address).await;
             let is_denied = permission == denied;
