@@ -42,8 +42,8 @@ async fn members_see_what_they_have_placed_and_operators_everything() {
     };
     for sort in ["-placed", "placed"] {
         let list = format!("/v1/orders?sort={sort}");
-        assert_eq!(seen(&ada, &list).await, [of_ada.clone()]);
-        assert_eq!(seen(&bob, &list).await, [of_bob.clone()]);
+        assert_eq!(seen(&ada, &list).await, std::slice::from_ref(&of_ada));
+        assert_eq!(seen(&bob, &list).await, std::slice::from_ref(&of_bob));
         assert_eq!(seen(&operator, &list).await.len(), 3);
     }
     for (order, is_seen) in [(&of_ada, true), (&of_bob, false), (&of_operator, false)] {
