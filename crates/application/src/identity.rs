@@ -32,6 +32,7 @@ use eventstore::aggregate::LoadError;
 use eventstore::answer::{begin, within};
 use eventstore::{AppendError, Fingerprint, KeyringError, Receipt};
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 
 use crate::command::{Command, Origin};
 use crate::passwords::{self, PasswordFault};
@@ -79,6 +80,9 @@ pub struct Identity {
     tokens: Arc<dyn AccessTokens>,
     keys: SigningKeys,
     lifetimes: Lifetimes,
+    /// Transactions at once: each may want another connection, for the key of a new subject, so half of
+    /// the connections are left for that.
+    transactions: Arc<Semaphore>,
 }
 
 /// What [`Identity`] is made of besides the bus.
@@ -183,7 +187,9 @@ impl Identity {
     #[must_use]
     pub fn new(bus: CommandBus, parts: Parts) -> Self {
         let Parts { passwords, breached, randomness, tokens, keys, lifetimes } = parts;
-        Self { bus, passwords, breached, randomness, tokens, keys, lifetimes }
+        let most = bus.store().pool().options().get_max_connections() / 2;
+        let transactions = Arc::new(Semaphore::new(most.max(1).try_into().unwrap_or(1)));
+        Self { bus, passwords, breached, randomness, tokens, keys, lifetimes, transactions }
     }
 
     /// Where its commands go.
@@ -230,6 +236,8 @@ impl Identity {
         secrets: &[Secret<'_>],
     ) -> Result<Receipt, IdentityError> {
         let pool = self.bus.store().pool();
+        // Held until the end; nobody closes it.
+        let _turn = self.transactions.acquire().await;
         let mut attempt = 1;
         loop {
             let mut transaction = within(begin(pool, "BEGIN")).await?;

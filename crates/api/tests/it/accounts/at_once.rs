@@ -34,7 +34,9 @@ async fn of_many_registrations_of_one_address_one_makes_a_user() {
     assert!(answers.first().unwrap().contains("202"), "{answers:?}");
     let registered = app.happened("identity.user-registered").await;
     let repeated = app.happened("identity.registration-repeated").await;
-    assert_eq!((registered.len(), repeated.len()), (1, 19));
+    assert_eq!(registered.len(), 1);
+    // Where too many ask at once, the owner hears of it less often.
+    assert!((1..=19).contains(&repeated.len()), "{}", repeated.len());
     let passwords: i64 = sqlx::query_scalar("SELECT count(*) FROM identity.passwords")
         .fetch_one(&app.pool())
         .await
