@@ -314,14 +314,17 @@ impl Conductor {
     }
 
     async fn end_as_built(&self) -> Result<(), sqlx::Error> {
+        // A small one is built before its first pulse has told how far it had to come.
+        let head = self.source.store.head().await?;
         sqlx::query!(
             r#"
             UPDATE projections.generations
-            SET state = 'built', conductor = CASE WHEN purpose = 'verify' THEN conductor END, trouble = NULL
+            SET state = 'built', conductor = CASE WHEN purpose = 'verify' THEN conductor END, trouble = NULL, goal = $3
             WHERE id = $1 AND epoch = $2 AND state = 'building'
             "#,
             self.making.generation,
             self.making.epoch,
+            head.get(),
         )
         .execute(self.pool())
         .await?;
