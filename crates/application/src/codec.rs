@@ -76,6 +76,7 @@ pub(crate) fn subject(event: &Event) -> Option<String> {
 pub(crate) fn tags(event: &Event) -> Vec<Tag> {
     match event {
         Event::Identity(event) => access::tag(event).into_iter().collect(),
+        Event::Organizations(event) => access::tag_of_organization(event).into_iter().collect(),
         Event::Catalog(_) | Event::Inventory(_) | Event::Ordering(_) => Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ use crate::catalog::Product;
 use crate::identity::{Role, Session, User};
 use crate::inventory::{Reservation, Stock};
 use crate::ordering::Order;
+use crate::organizations::Organization;
 use crate::{Event, Stream};
 
 /// What the events of one stream add up to; [`Default`] is the state before anything has happened.
@@ -116,6 +117,8 @@ aggregates! {
     Session,
     /// A role.
     Role,
+    /// An organization.
+    Organization,
 }
 
 /// The aggregates a decision is made on, by their streams.

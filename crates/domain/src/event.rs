@@ -4,6 +4,7 @@ use crate::catalog::CatalogEvent;
 use crate::identity::IdentityEvent;
 use crate::inventory::InventoryEvent;
 use crate::ordering::OrderingEvent;
+use crate::organizations::OrganizationEvent;
 use crate::payload::payload_union;
 use crate::{Claim, Stream};
 
@@ -18,6 +19,8 @@ payload_union! {
         Inventory(InventoryEvent) in "inventory",
         /// What happened in ordering.
         Ordering(OrderingEvent) in "ordering",
+        /// What happened to organizations.
+        Organizations(OrganizationEvent) in "organizations",
     }
 }
 
@@ -30,6 +33,7 @@ impl Event {
             Self::Identity(event) => event.stream(),
             Self::Inventory(event) => event.stream(),
             Self::Ordering(event) => event.stream(),
+            Self::Organizations(event) => event.stream(),
         }
     }
 
@@ -39,7 +43,7 @@ impl Event {
         match self {
             Self::Catalog(event) => event.claims(),
             Self::Identity(event) => event.claims(),
-            Self::Inventory(_) | Self::Ordering(_) => Vec::new(),
+            Self::Inventory(_) | Self::Ordering(_) | Self::Organizations(_) => Vec::new(),
         }
     }
 
@@ -48,7 +52,9 @@ impl Event {
     pub fn releases(&self) -> Vec<Claim> {
         match self {
             Self::Identity(event) => event.releases(),
-            Self::Catalog(_) | Self::Inventory(_) | Self::Ordering(_) => Vec::new(),
+            Self::Catalog(_) | Self::Inventory(_) | Self::Ordering(_) | Self::Organizations(_) => {
+                Vec::new()
+            }
         }
     }
 }

@@ -53,3 +53,11 @@ id! {
     /// A stay of a user: from a login to its end.
     SessionId
 }
+id! {
+    /// An organization: a tenant, whose things others do not see.
+    OrganizationId
+}
+id! {
+    /// An invitation to an organization.
+    InvitationId
+}

@@ -1,6 +1,6 @@
 //! The pure domain of Annals: what may happen, and what follows from what has happened.
 //!
-//! Every context (catalog, identity, inventory, ordering) is a module of aggregates, which fold the events of
+//! Every context (catalog, identity, inventory, ordering, organizations) is a module of aggregates, which fold the events of
 //! a stream, and of deciders: pure functions from aggregates and a command to new events. Ids and times arrive inside commands; there is no I/O,
 //! no clock, no randomness and no async here, so every rule is tested by plain function calls.
 //!
@@ -28,6 +28,7 @@ pub mod catalog;
 pub mod identity;
 pub mod inventory;
 pub mod ordering;
+pub mod organizations;
 
 pub use aggregate::{Aggregate, Aggregates, CATEGORIES, STATE_VERSION, State};
 pub use claim::Claim;

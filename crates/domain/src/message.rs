@@ -5,6 +5,7 @@ use crate::catalog::messages::CatalogMessage;
 use crate::identity::messages::IdentityMessage;
 use crate::inventory::messages::InventoryMessage;
 use crate::ordering::messages::OrderingMessage;
+use crate::organizations::messages::OrganizationMessage;
 use crate::payload::payload_union;
 
 mod description;
@@ -22,6 +23,8 @@ payload_union! {
         Inventory(InventoryMessage) in "inventory",
         /// What ordering tells.
         Ordering(OrderingMessage) in "ordering",
+        /// What is told of organizations and who belongs to them.
+        Organizations(OrganizationMessage) in "organizations",
     }
 }
 
@@ -34,6 +37,7 @@ impl Message {
             IdentityMessage::descriptions(),
             InventoryMessage::descriptions(),
             OrderingMessage::descriptions(),
+            OrganizationMessage::descriptions(),
         ]
         .concat()
     }
@@ -48,6 +52,7 @@ impl Message {
             Event::Identity(event) => IdentityMessage::of(event).map(Self::Identity),
             Event::Inventory(event) => InventoryMessage::of(event).map(Self::Inventory),
             Event::Ordering(event) => OrderingMessage::of(event).map(Self::Ordering),
+            Event::Organizations(event) => OrganizationMessage::of(event).map(Self::Organizations),
         }
     }
 }

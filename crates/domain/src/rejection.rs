@@ -1,6 +1,6 @@
 //! Why a command was refused, over all contexts.
 
-use crate::{catalog, identity, inventory, ordering};
+use crate::{catalog, identity, inventory, ordering, organizations};
 
 /// A rule said no. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,4 +17,7 @@ pub enum Rejection {
     /// A rule of ordering.
     #[error(transparent)]
     Ordering(#[from] ordering::Rejection),
+    /// A rule of organizations.
+    #[error(transparent)]
+    Organizations(#[from] organizations::Rejection),
 }

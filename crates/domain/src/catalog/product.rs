@@ -29,7 +29,10 @@ impl Aggregate for Product {
             Event::Catalog(CatalogEvent::ProductRepriced(ProductRepriced { price, .. })) => {
                 Self(self.0.map(|offer| ProductListed { price: *price, ..offer }))
             }
-            Event::Identity(_) | Event::Inventory(_) | Event::Ordering(_) => self,
+            Event::Identity(_)
+            | Event::Inventory(_)
+            | Event::Ordering(_)
+            | Event::Organizations(_) => self,
         }
     }
 

@@ -40,7 +40,8 @@ impl Aggregate for Reservation {
             )
             | Event::Catalog(_)
             | Event::Identity(_)
-            | Event::Ordering(_) => self.outcome,
+            | Event::Ordering(_)
+            | Event::Organizations(_) => self.outcome,
         };
         Self { outcome }
     }

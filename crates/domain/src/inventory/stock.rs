@@ -38,7 +38,8 @@ impl Aggregate for Stock {
             )
             | Event::Catalog(_)
             | Event::Identity(_)
-            | Event::Ordering(_) => self.available,
+            | Event::Ordering(_)
+            | Event::Organizations(_) => self.available,
         };
         Self { available }
     }

@@ -57,7 +57,10 @@ impl Aggregate for Order {
                 self.status = Status::Rejected;
                 self.shortages.clone_from(&rejected.shortages);
             }
-            Event::Catalog(_) | Event::Identity(_) | Event::Inventory(_) => {}
+            Event::Catalog(_)
+            | Event::Identity(_)
+            | Event::Inventory(_)
+            | Event::Organizations(_) => {}
         }
         self
     }

@@ -26,7 +26,10 @@ impl Document for Order {
             Event::Ordering(OrderingEvent::OrderPlaced(event)) => Some(event.order_id),
             Event::Ordering(OrderingEvent::OrderConfirmed(event)) => Some(event.order_id),
             Event::Ordering(OrderingEvent::OrderRejected(event)) => Some(event.order_id),
-            Event::Catalog(_) | Event::Identity(_) | Event::Inventory(_) => None,
+            Event::Catalog(_)
+            | Event::Identity(_)
+            | Event::Inventory(_)
+            | Event::Organizations(_) => None,
         }
     }
 

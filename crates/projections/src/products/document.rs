@@ -25,7 +25,10 @@ impl Document for Product {
             Event::Catalog(CatalogEvent::ProductRepriced(event)) => Some(event.product_id),
             Event::Inventory(InventoryEvent::StockReceived(event)) => Some(event.product_id),
             Event::Inventory(InventoryEvent::StockReserved(event)) => Some(event.product_id),
-            Event::Identity(_) | Event::Inventory(_) | Event::Ordering(_) => None,
+            Event::Identity(_)
+            | Event::Inventory(_)
+            | Event::Ordering(_)
+            | Event::Organizations(_) => None,
         }
     }
 
