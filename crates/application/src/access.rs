@@ -6,8 +6,12 @@
 //! memory; when it has not heard from the log for [`TRUST`], or a token was issued when the log was
 //! further than it knows, it asks before it answers: whoever was granted something and got a token with
 //! it is not told that there is no such role.
+//!
+//! Who belongs to which organization is in no token: it is read when an organization is first asked for,
+//! and kept up to date in the same way.
 
 mod known;
+mod organizations;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,6 +21,7 @@ use chrono::TimeDelta;
 use domain::Event;
 use domain::identity::{Grant, IdentityEvent, RoleName};
 use domain::ids::{SessionId, UserId};
+use domain::organizations::OrganizationEvent;
 use eventstore::answer::within;
 use eventstore::{EventStore, Moment, Position, Query, QueryItem, Tag};
 use tokio::sync::Mutex;
@@ -41,6 +46,9 @@ const ROLES: &str = "identity.roles";
 
 /// By what everything can be found that makes tokens stale.
 const STALE: &str = "identity.stale";
+
+/// By what everything can be found that says who belongs to organizations.
+const MEMBERS: &str = "organizations.members";
 
 /// What is known of access. Clones share it.
 #[derive(Debug, Clone)]
@@ -158,7 +166,7 @@ impl Access {
             return Ok(());
         }
         let asked = Instant::now();
-        let tags = [ROLES, STALE].map(|tag| QueryItem::tagged([tag_of(tag)]));
+        let tags = [ROLES, STALE, MEMBERS].map(|tag| QueryItem::tagged([tag_of(tag)]));
         let query = tags.into_iter().fold(Query::nothing(), Query::or);
         self.read(&query, self.position()).await?;
         self.write(|known| known.heard(asked));
@@ -172,9 +180,16 @@ impl Access {
             let page = within(Box::pin(self.store.read_matching(query, after))).await?;
             for recorded in &page.events {
                 for event in decode(recorded)? {
-                    if let Event::Identity(event) = event {
-                        let at = (recorded.position, recorded.recorded_at);
-                        self.write(|known| known.learn(&event, at));
+                    match &event {
+                        Event::Identity(event) => {
+                            let at = (recorded.position, recorded.recorded_at);
+                            self.write(|known| known.learn(event, at));
+                        }
+                        Event::Organizations(_) => {
+                            let stream = (&recorded.stream, recorded.version);
+                            self.write(|known| known.organizations.learn(stream, &event));
+                        }
+                        Event::Catalog(_) | Event::Inventory(_) | Event::Ordering(_) => {}
                     }
                 }
             }
@@ -219,6 +234,23 @@ pub(crate) fn tag(event: &IdentityEvent) -> Option<Tag> {
         | IdentityEvent::SessionKept(_) => return None,
     };
     Some(tag_of(tag))
+}
+
+/// By what `event` is found.
+pub(crate) fn tag_of_organization(event: &OrganizationEvent) -> Option<Tag> {
+    match event {
+        OrganizationEvent::OrganizationClosed(_)
+        | OrganizationEvent::OwnershipTransferred(_)
+        | OrganizationEvent::MemberJoined(_)
+        | OrganizationEvent::MemberRoleChanged(_)
+        | OrganizationEvent::MemberLeft(_)
+        | OrganizationEvent::MemberRemoved(_) => Some(tag_of(MEMBERS)),
+        OrganizationEvent::OrganizationCreated(_)
+        | OrganizationEvent::OrganizationRenamed(_)
+        | OrganizationEvent::MemberInvited(_)
+        | OrganizationEvent::InvitationWithdrawn(_)
+        | OrganizationEvent::InvitationDeclined(_) => None,
+    }
 }
 
 #[expect(clippy::expect_used, reason = "the tags of this module are tags")]

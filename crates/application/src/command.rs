@@ -39,11 +39,11 @@ const KEYS: Uuid = Uuid::from_u128(0x0193_4f3c_9e21_7c55_8f10_6a6e_6e61_6c73);
 impl Origin {
     /// The id of the command: from the client's key and name, or else `fresh`.
     pub(crate) fn command_id(&self, fresh: Uuid) -> CommandId {
-        let id = self
-            .idempotency_key
-            .as_ref()
-            .map_or(fresh, |key| Uuid::new_v5(&KEYS, format!("{}\n{key}", self.actor).as_bytes()));
-        CommandId::new(id)
+        let Some(key) = &self.idempotency_key else { return CommandId::new(fresh) };
+        // What somebody does in two organizations are two things, whatever they are called.
+        let tenant = self.tenant.map(|tenant| format!("{tenant}\n")).unwrap_or_default();
+        let name = format!("{}\n{tenant}{key}", self.actor);
+        CommandId::new(Uuid::new_v5(&KEYS, name.as_bytes()))
     }
 
     pub(crate) fn metadata(&self) -> Metadata {

@@ -40,7 +40,7 @@ use crate::ports::access_tokens::{AccessTokens, Jwks, SignError};
 use crate::ports::passwords::{BreachedPasswords, PasswordHash, Passwords, PasswordsError};
 use crate::ports::{NoRandomness, Randomness};
 use crate::{CommandBus, CommandError, codec};
-use secrets::{Secret, SecretError};
+use secrets::SecretError;
 
 pub use accounts::{ChangeEmail, ChangePassword, Register};
 pub use authenticate::{Authenticated, NotAuthenticated};
@@ -48,6 +48,7 @@ pub use log_in::LogIn;
 pub use mailed::{Mailed, Purpose};
 pub use operators::NewAccount;
 pub use retention::prune;
+pub(crate) use secrets::Secret;
 pub use sessions::SessionShown;
 pub use signing_keys::SigningKeys;
 pub use users::UserShown;
@@ -212,7 +213,7 @@ impl Identity {
 
     /// A command of `origin` that asks for `decisions`. `asked` tells it from others of the same name:
     /// no secret belongs there.
-    fn command(
+    pub(crate) fn command(
         &self,
         origin: &Origin,
         asked: &impl serde::Serialize,
@@ -230,7 +231,7 @@ impl Identity {
     }
 
     /// Appends what follows from `command` and writes `secrets`, all of it or nothing.
-    async fn execute(
+    pub(crate) async fn execute(
         &self,
         command: &Command,
         secrets: &[Secret<'_>],
@@ -282,7 +283,7 @@ impl Identity {
 
     /// The receipt of what was `asked` under the name that the client gave it, if it took effect
     /// before: what proved that it may be done, a password or a token, is not the one any more.
-    async fn repeated(
+    pub(crate) async fn repeated(
         &self,
         origin: &Origin,
         asked: &impl serde::Serialize,
@@ -312,12 +313,12 @@ impl Identity {
     }
 
     /// What is kept of an address where it must not be known.
-    fn digest_of(&self, email: &Email) -> Result<[u8; 32], CommandError> {
+    pub(crate) fn digest_of(&self, email: &Email) -> Result<[u8; 32], CommandError> {
         Ok(self.bus.digests()?.of("identity.address", &[email.unique_form().as_bytes()]))
     }
 
     /// The account of `user`, what is personal in it opened.
-    async fn account(&self, user: UserId) -> Result<Option<Account>, IdentityError> {
+    pub(crate) async fn account(&self, user: UserId) -> Result<Option<Account>, IdentityError> {
         let stream = domain::identity::user(user);
         let aggregates = self.bus.load(&[stream]).await?;
         Ok(aggregates.get::<User>(stream).and_then(User::account).cloned())

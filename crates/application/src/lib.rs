@@ -34,6 +34,7 @@ pub mod second_factor;
 pub mod catalog;
 pub mod identity;
 pub mod ordering;
+pub mod organizations;
 
 pub use bus::{CommandBus, CommandError};
 pub use codec::{DecodeEventError, Undecodable, WithoutKeys, decode, evolution};

@@ -10,6 +10,7 @@ use eventstore::Position;
 use tokio::time::Instant;
 
 use super::Bearer;
+use super::organizations::Organizations;
 
 /// Where and when something happened.
 type At = (Position, DateTime<Utc>);
@@ -26,6 +27,7 @@ pub(super) struct Known {
     since: Position,
     position: Position,
     heard_at: Instant,
+    pub(super) organizations: Organizations,
 }
 
 impl Known {
@@ -38,6 +40,7 @@ impl Known {
             position: Position::START,
             // Nothing has been heard yet.
             heard_at: Instant::now() - super::TRUST * 2,
+            organizations: Organizations::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is written beside an append, in its transaction.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{SessionId, UserId};
+use domain::ids::{InvitationId, OrganizationId, SessionId, UserId};
 use sqlx::PgConnection;
 
 use super::refresh_token::Salt;
@@ -10,7 +10,7 @@ use crate::ports::passwords::PasswordHash;
 
 /// One thing that is written.
 #[derive(Debug)]
-pub(super) enum Secret<'a> {
+pub(crate) enum Secret<'a> {
     /// How the user proves to be the one from now on; what was mailed to choose another is void.
     Password {
         /// The user.
@@ -35,6 +35,27 @@ pub(super) enum Secret<'a> {
         now: DateTime<Utc>,
         /// When it is over if it is not used.
         expires_at: DateTime<Utc>,
+    },
+    /// Who is invited; an earlier invitation of the same address to the same organization is over.
+    Invited {
+        /// The invitation.
+        invitation: InvitationId,
+        /// To what.
+        organization: OrganizationId,
+        /// A digest of the address.
+        address: &'a [u8; 32],
+        /// When it is over.
+        expires_at: DateTime<Utc>,
+    },
+    /// An invitation has its answer.
+    InvitationOver {
+        /// The invitation.
+        invitation: InvitationId,
+    },
+    /// All invitations to an organization are over.
+    OrganizationOver {
+        /// The organization.
+        organization: OrganizationId,
     },
 }
 
@@ -96,6 +117,52 @@ impl Secret<'_> {
                     salt.as_slice(),
                     now,
                     expires_at,
+                )
+                .execute(connection)
+                .await?;
+            }
+            Self::Invited { invitation, organization, address, expires_at } => {
+                sqlx::query!(
+                    "
+                    UPDATE identity.invitations SET is_over = true
+                    WHERE organization_id = $1 AND address = $2 AND NOT is_over
+                    ",
+                    organization.get(),
+                    &address[..],
+                )
+                .execute(&mut *connection)
+                .await?;
+                // There already is one if the command is a repeated one, and is rolled back.
+                sqlx::query!(
+                    "
+                    INSERT INTO identity.invitations
+                        (invitation_id, organization_id, address, expires_at)
+                    VALUES ($1, $2, $3, $4)
+                    ON CONFLICT (invitation_id) DO NOTHING
+                    ",
+                    invitation.get(),
+                    organization.get(),
+                    &address[..],
+                    expires_at,
+                )
+                .execute(connection)
+                .await?;
+            }
+            Self::InvitationOver { invitation } => {
+                sqlx::query!(
+                    "UPDATE identity.invitations SET is_over = true WHERE invitation_id = $1",
+                    invitation.get(),
+                )
+                .execute(connection)
+                .await?;
+            }
+            Self::OrganizationOver { organization } => {
+                sqlx::query!(
+                    "
+                    UPDATE identity.invitations SET is_over = true
+                    WHERE organization_id = $1 AND NOT is_over
+                    ",
+                    organization.get(),
                 )
                 .execute(connection)
                 .await?;
