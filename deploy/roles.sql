@@ -24,6 +24,9 @@ GRANT INSERT, UPDATE, DELETE ON eventstore.cursors, eventstore.snapshots TO :"ro
 -- A new subject of personal data gets a key.
 GRANT INSERT ON eventstore.subject_keys TO :"role";
 
+-- Queries are asked as a role that only reads, and sees of tenants what it says that it asks for.
+GRANT annals_queries TO :"role";
+
 -- Read models are disposable, and belong to whoever makes them.
 SELECT format('GRANT CREATE ON DATABASE %I TO %I', current_database(), :'role') \gexec
 

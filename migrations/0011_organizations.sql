@@ -19,10 +19,23 @@ CREATE INDEX invitations_expires_at_idx ON identity.invitations (expires_at);
 -- policies of the tables of read models let it see the rows of `annals.tenant`.
 DO $$
 BEGIN
-    CREATE ROLE annals_queries NOLOGIN;
+    -- Roles are of the whole cluster: another database of it, or somebody else a moment ago, may have made it; so may
+    -- an administrator, where the owner of this database may not.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'annals_queries') THEN
+        CREATE ROLE annals_queries NOLOGIN;
+    END IF;
 EXCEPTION
-    -- Roles are of the whole cluster: another database of it, or somebody else a moment ago, has made it.
     WHEN duplicate_object OR unique_violation THEN NULL;
+END
+$$;
+DO $$
+BEGIN
+    IF NOT pg_has_role(current_user, 'annals_queries', 'MEMBER') THEN
+        EXECUTE format('GRANT annals_queries TO %I', current_user);
+    END IF;
+EXCEPTION
+    -- Another role may be the one that asks: see deploy/roles.sql.
+    WHEN insufficient_privilege THEN RAISE NOTICE '% cannot become annals_queries', current_user;
 END
 $$;
 GRANT USAGE ON SCHEMA eventstore, projections TO annals_queries;

@@ -153,14 +153,14 @@ async fn beside_others(plan: &Plan<'_>, report: &mut Report, ours: Measured) -> 
 
 /// The read model is not there any more.
 async fn forget(pool: &PgPool) -> anyhow::Result<()> {
-    let forget = "DROP SCHEMA IF EXISTS orders_v3 CASCADE; DELETE FROM projections.generations";
+    let forget = "DROP SCHEMA IF EXISTS orders_v4 CASCADE; DELETE FROM projections.generations";
     sqlx::raw_sql(forget).execute(pool).await?;
     Ok(())
 }
 
 async fn is_complete(pool: &PgPool) -> anyhow::Result<()> {
     let confirmed: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM orders_v3.orders JOIN orders_v3.order_lines USING (order_id) WHERE status = 'confirmed'",
+        "SELECT count(*) FROM orders_v4.orders JOIN orders_v4.order_lines USING (order_id) WHERE status = 'confirmed'",
     )
     .fetch_one(pool)
     .await?;

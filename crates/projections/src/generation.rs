@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::Projection;
 use crate::slots::SLOTS;
+use crate::tenant::ROLE;
 
 /// What a generation is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub enum State {
 pub struct Generation {
     /// Rises.
     pub id: i64,
-    /// Of what, for example `orders_v3`.
+    /// Of what, for example `orders_v4`.
     pub model: String,
     /// What it is for.
     pub state: State,
@@ -147,6 +148,18 @@ pub async fn prepare(pool: &PgPool, projections: &[&Projection]) -> Result<(), s
         lock(&mut transaction, &model).await?;
         crate::rebuild::drop_abandoned(&mut transaction, &model).await?;
         let known = of_in(&mut transaction, &model).await?;
+        // Those of before there was that role.
+        for generation in &known {
+            let schema = generation.schema();
+            let may = sqlx::query_scalar!(
+                r#"SELECT has_schema_privilege($1, $2, 'USAGE') AS "may!""#,
+                ROLE,
+                schema,
+            );
+            if !may.fetch_one(&mut *transaction).await? {
+                let_ask(&mut transaction, &schema).await?;
+            }
+        }
         let is_there = known
             .iter()
             .any(|known| matches!(known.state, State::Live | State::Building | State::Built));
@@ -205,8 +218,18 @@ pub(crate) async fn create(
         "CREATE SCHEMA {schema}; SET LOCAL search_path = {schema}; {}; SET LOCAL search_path = DEFAULT",
         projection.schema,
     );
-    sqlx::raw_sql(AssertSqlSafe(tables)).execute(connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *connection).await?;
+    let_ask(connection, &schema).await?;
     Ok(id)
+}
+
+/// Lets queries read the tables of `schema`; what they see of them is for policies to say.
+async fn let_ask(connection: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
+    let granted = format!(
+        "GRANT USAGE ON SCHEMA {schema} TO {ROLE}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {ROLE}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(granted)).execute(connection).await?;
+    Ok(())
 }
 
 /// Drops a generation that is not live, with its tables.

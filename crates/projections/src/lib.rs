@@ -17,6 +17,7 @@ mod revision;
 mod slots;
 mod source;
 mod span;
+mod tenant;
 
 pub mod comparison;
 pub mod digests;
@@ -32,6 +33,7 @@ pub mod verify;
 pub mod why;
 
 pub mod orders;
+pub mod organizations;
 pub mod products;
 
 pub use document::Document;
@@ -42,6 +44,7 @@ pub use projection::{Applied, Entry, HandlerError, Projection, id_of_stream};
 pub use revision::Revision;
 pub use slots::{SLOTS, slot_of};
 pub use source::{Decode, Source};
+pub use tenant::{ROLE, Tenant};
 
 /// The code in docs/read-models.md compiles.
 #[cfg(doctest)]
@@ -49,4 +52,5 @@ pub use source::{Decode, Source};
 struct AddingOne;
 
 /// Every read model there is.
-pub const ALL: &[&Projection] = &[&orders::ORDERS, &products::PRODUCTS];
+pub const ALL: &[&Projection] =
+    &[&orders::ORDERS, &organizations::ORGANIZATIONS, &products::PRODUCTS];

@@ -11,8 +11,8 @@ use crate::{Projection, time_travel};
 /// Orders as customers see them.
 pub const ORDERS: Projection = Projection {
     name: "orders",
-    version: 3,
-    schema: include_str!("orders/v3.sql"),
+    version: 4,
+    schema: include_str!("orders/v4.sql"),
     reads: &["ordering.order-placed", "ordering.order-confirmed", "ordering.order-rejected"],
     key: id_of_stream,
     apply: |connection, entries| Box::pin(crate::document::apply::<Order>(connection, entries)),

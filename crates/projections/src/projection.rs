@@ -65,7 +65,7 @@ pub enum HandlerError {
 }
 
 impl Projection {
-    /// Name and version, for example `orders_v3`: also the name of the schema of the live one.
+    /// Name and version, for example `orders_v4`: also the name of the schema of the live one.
     #[must_use]
     pub fn model(&self) -> String {
         format!("{}_v{}", self.name, self.version)

@@ -27,7 +27,7 @@ async fn placed(client: &Client, product: &str, keys: &[&str]) -> Vec<String> {
 /// Takes the row of an order away; answers with what brings it back.
 async fn take_away(pool: &PgPool, order: &str) -> String {
     let row: String = sqlx::query_scalar(
-        "WITH gone AS (DELETE FROM orders_v3.orders WHERE order_id = $1::uuid RETURNING *)
+        "WITH gone AS (DELETE FROM orders_v4.orders WHERE order_id = $1::uuid RETURNING *)
          SELECT row_to_json(gone)::text FROM gone",
     )
     .bind(order)
@@ -38,7 +38,7 @@ async fn take_away(pool: &PgPool, order: &str) -> String {
 }
 
 async fn bring_back(pool: &PgPool, row: &str) {
-    let restore = "INSERT INTO orders_v3.orders SELECT * FROM json_populate_record(NULL::orders_v3.orders, $1::json)";
+    let restore = "INSERT INTO orders_v4.orders SELECT * FROM json_populate_record(NULL::orders_v4.orders, $1::json)";
     sqlx::query(restore).bind(row).execute(pool).await.unwrap();
 }
 

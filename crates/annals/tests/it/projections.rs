@@ -185,7 +185,7 @@ async fn a_read_model_is_made_anew_while_it_serves() {
     assert!(shown.contains("equal at position "), "how the last one differed: {shown}");
     assert_eq!(
         site.interventions().await,
-        [("ada".to_owned(), "rebuild".to_owned(), "orders_v3".to_owned())]
+        [("ada".to_owned(), "rebuild".to_owned(), "orders_v4".to_owned())]
     );
 
     let verified = site.run(&["projections", "verify", "orders"]).ok();
@@ -194,7 +194,7 @@ async fn a_read_model_is_made_anew_while_it_serves() {
     assert_eq!(site.overview("orders")["making"], Value::Null, "nothing is left behind");
 
     // Somebody changes what only the log may change.
-    let drift = "UPDATE orders_v3.orders SET total = total + 1 WHERE order_id = $1::uuid";
+    let drift = "UPDATE orders_v4.orders SET total = total + 1 WHERE order_id = $1::uuid";
     sqlx::query(drift).bind(&order).execute(&site.database.pool()).await.unwrap();
     let verified = site.run(&["projections", "verify", "orders"]);
     assert_eq!(verified.code, 1, "{verified:?}");

@@ -32,7 +32,7 @@ async fn a_read_model_that_is_not_there_is_made_and_then_the_process_is_ready() 
 
     // As a new version finds it: the log holds something, and the read model is not there.
     let pool = site.database.pool();
-    sqlx::raw_sql("DROP SCHEMA orders_v3 CASCADE; DELETE FROM projections.generations WHERE model = 'orders_v3'")
+    sqlx::raw_sql("DROP SCHEMA orders_v4 CASCADE; DELETE FROM projections.generations WHERE model = 'orders_v4'")
         .execute(&pool)
         .await
         .unwrap();
@@ -43,7 +43,7 @@ async fn a_read_model_that_is_not_there_is_made_and_then_the_process_is_ready() 
     let (status, part) = readiness(&client).await.unwrap();
     assert_eq!((status, &part["ok"]), (StatusCode::SERVICE_UNAVAILABLE, &false.into()), "{part}");
     let error =
-        "orders_v3 is being made: 0 %, nobody works on it: start a process with the role projector";
+        "orders_v4 is being made: 0 %, nobody works on it: start a process with the role projector";
     assert_eq!((&part["vital"], &part["error"]), (&true.into(), &error.into()));
     let (status, problem) = client.get("/v1/orders").await;
     assert_eq!(

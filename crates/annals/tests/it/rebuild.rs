@@ -22,7 +22,7 @@ impl Site {
         let mut holding = self.database.pool().begin().await.unwrap();
         sqlx::query(
             "SELECT 1 FROM projections.slots AS s JOIN projections.generations AS g ON g.id = s.generation
-             WHERE g.model = 'orders_v3' AND g.state = 'live' FOR UPDATE OF s",
+             WHERE g.model = 'orders_v4' AND g.state = 'live' FOR UPDATE OF s",
         )
         .execute(&mut *holding)
         .await
@@ -66,10 +66,10 @@ async fn a_rebuild_outlives_who_began_it() {
     assert_eq!(site.run(&pause).ok(), "the making of orders rests\n");
     holding.rollback().await.unwrap();
     let second = site.run(&["projections", "rebuild", "orders"]).refused();
-    assert!(second.contains("orders_v3 is in the making already"), "{second}");
+    assert!(second.contains("orders_v4 is in the making already"), "{second}");
     assert!(second.contains("annals projections cancel"), "it says what to do: {second}");
     let second = site.run(&["projections", "verify", "orders"]).refused();
-    assert!(second.contains("orders_v3 is in the making already"), "{second}");
+    assert!(second.contains("orders_v4 is in the making already"), "{second}");
     let paused = site.list();
     assert!(paused.contains("in the making, paused, "), "{paused}");
     let why = site.run(&["why", "orders"]).ok();
@@ -130,7 +130,7 @@ async fn a_rebuild_outlives_who_began_it() {
     assert_eq!((&overview["making"], &overview["live"]["generation"]), (&Value::Null, &live));
     assert_eq!(site.run(&["projections", "verify", "orders"]).code, 0);
     let done =
-        |actor: &str, action: &str| (actor.to_owned(), action.to_owned(), "orders_v3".to_owned());
+        |actor: &str, action: &str| (actor.to_owned(), action.to_owned(), "orders_v4".to_owned());
     assert_eq!(
         site.interventions().await,
         [
@@ -240,14 +240,14 @@ async fn what_was_made_waits_and_what_was_replaced_can_come_back() {
     shop.order("order 1").await;
     let first = site.caught_up("orders").await["live"]["generation"].clone();
     let at = |command: &str| site.run(&["projections", command, "orders"]);
-    assert!(at("switch").refused().contains("nothing that was made of orders_v3 waits"));
+    assert!(at("switch").refused().contains("nothing that was made of orders_v4 waits"));
     assert!(
-        at("switch-back").refused().contains("nothing is kept that orders_v3 could go back to")
+        at("switch-back").refused().contains("nothing is kept that orders_v4 could go back to")
     );
     assert!(at("discard").refused().contains("nothing is kept"));
-    assert!(at("cancel").refused().contains("orders_v3 is not in the making"));
+    assert!(at("cancel").refused().contains("orders_v4 is not in the making"));
     let pause = site.run(&["projections", "pause", "orders", "--rebuild"]);
-    assert!(pause.refused().contains("orders_v3 is not in the making"));
+    assert!(pause.refused().contains("orders_v4 is not in the making"));
 
     let made = site.run(&["projections", "rebuild", "orders", "--hold"]).ok();
     assert!(made.contains("`annals projections switch orders` makes it live"), "{made}");

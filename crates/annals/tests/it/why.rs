@@ -42,7 +42,7 @@ async fn it_names_what_holds_a_read_model_back() {
     shop.confirmed(&order).await;
     assert_eq!(
         site.interventions().await,
-        ["pause", "resume"].map(|action| ("ada".into(), action.into(), "orders_v3".into()))
+        ["pause", "resume"].map(|action| ("ada".into(), action.into(), "orders_v4".into()))
     );
 
     a_lock_of_somebody_else(&site, &shop).await;
@@ -63,7 +63,7 @@ async fn a_lock_of_somebody_else(site: &Site, shop: &Shop) {
     let pool = site.database.pool();
     let mut report = pool.begin().await.unwrap();
     sqlx::raw_sql(
-        "SET LOCAL application_name = 'monthly report'; LOCK TABLE orders_v3.orders IN SHARE MODE",
+        "SET LOCAL application_name = 'monthly report'; LOCK TABLE orders_v4.orders IN SHARE MODE",
     )
     .execute(&mut *report)
     .await

@@ -198,7 +198,7 @@ async fn what_needs_longer_says_so() {
     keeper.catches_up(app.store()).await;
     // Queries of others go on reading, nothing can take effect.
     let mut holding = app.pool().begin().await.unwrap();
-    let lock = "LOCK TABLE orders_v3.orders IN EXCLUSIVE MODE";
+    let lock = "LOCK TABLE orders_v4.orders IN EXCLUSIVE MODE";
     sqlx::query(lock).execute(&mut *holding).await.unwrap();
     let (address, position) = app.place(&[(&mug, 2)]).await;
     let answer = app.get_at(&address, &position).await;
@@ -267,7 +267,7 @@ async fn what_is_made_for_the_first_time_cannot_be_queried_yet() {
     let (_, address, position) = one_order(&app).await;
     app.project().await;
     // As it is after an upgrade that brings a new read model.
-    sqlx::raw_sql("DROP SCHEMA orders_v3 CASCADE; DELETE FROM projections.generations WHERE model = 'orders_v3'")
+    sqlx::raw_sql("DROP SCHEMA orders_v4 CASCADE; DELETE FROM projections.generations WHERE model = 'orders_v4'")
         .execute(&app.pool())
         .await
         .unwrap();

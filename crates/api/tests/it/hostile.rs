@@ -79,7 +79,7 @@ async fn no_address_makes_the_service_fail() {
         "/v1/products/00000000-0000-7000-8000-000000000001?as_of=9999-12-31T23:59:60Z",
         "/v1/products/00000000-0000-7000-8000-000000000001?as_of=-99999-01-01T00:00:00Z",
         "/v1/projections/%ff",
-        "/v1/projections/orders_v3",
+        "/v1/projections/orders_v4",
         "/problems/%ff",
         "/problems/..%2f",
     ] {

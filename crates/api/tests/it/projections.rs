@@ -91,7 +91,7 @@ async fn a_making_is_shown_with_its_progress_and_then_with_its_comparison() {
     app.place(&[(&mug, 1)]).await;
     keeper.catches_up(app.store()).await;
     keeper.stop().await;
-    sqlx::query("UPDATE orders_v3.orders SET total = 1").execute(&app.pool()).await.unwrap();
+    sqlx::query("UPDATE orders_v4.orders SET total = 1").execute(&app.pool()).await.unwrap();
 
     // Whoever is to make it does nothing, as long as it is there.
     let worker = Worker { id: Uuid::from_u128(7), name: "test".to_owned() };

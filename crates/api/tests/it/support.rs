@@ -493,7 +493,7 @@ fn tells_nothing(text: &str) {
         "UPDATE",
         "relation",
         "eventstore",
-        "orders_v3",
+        "orders_v4",
         "products_v2",
         "sqlx",
         "pool",

@@ -1,7 +1,7 @@
 //! What events make of an order.
 
 use domain::Event;
-use domain::ids::{OrderId, UserId};
+use domain::ids::{OrderId, OrganizationId, UserId};
 use domain::ordering::{OrderPlaced, OrderingEvent};
 use eventstore::StreamId;
 use serde_json::json;
@@ -66,7 +66,7 @@ impl Document for Order {
         let rows = sqlx::query_as!(
             Row,
             r#"
-            SELECT order_id, customer, status, total, currency, placed_at, placed_position, version, changed_position,
+            SELECT order_id, customer, tenant, status, total, currency, placed_at, placed_position, version, changed_position,
                    shortages AS "shortages: Json<Vec<Shortage>>"
             FROM orders
             WHERE order_id = ANY ($1)
@@ -110,6 +110,7 @@ fn placed(event: &OrderPlaced, entry: &Entry<'_>) -> Order {
     Order {
         id: event.order_id,
         customer: customer(&entry.recorded.metadata.actor),
+        tenant: entry.recorded.metadata.tenant.map(OrganizationId::new),
         status: Status::Placed,
         total: event.total.amount(),
         currency: event.total.currency().code().to_owned(),
@@ -148,6 +149,8 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
     }
     let ids: Vec<_> = orders.iter().map(|order| order.id.get()).collect();
     let customers: Vec<_> = orders.iter().map(|order| order.customer.map(UserId::get)).collect();
+    let tenant = |order: &Order| order.tenant.map(OrganizationId::get);
+    let tenants: Vec<_> = orders.iter().map(tenant).collect();
     let statuses: Vec<_> = orders.iter().map(|order| order.status.as_str()).collect();
     let totals: Vec<_> = orders.iter().map(|order| order.total).collect();
     let currencies: Vec<_> = orders.iter().map(|order| order.currency.as_str()).collect();
@@ -161,6 +164,8 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
         .flat_map(|order| (0_i32..).zip(&order.lines).map(|line| (order.id.get(), line)))
         .collect();
     let orders_of: Vec<_> = lines.iter().map(|(id, _)| *id).collect();
+    let tenants_of: Vec<_> =
+        orders.iter().flat_map(|order| order.lines.iter().map(move |_| tenant(order))).collect();
     let numbers: Vec<_> = lines.iter().map(|(_, (number, _))| *number).collect();
     let products: Vec<_> = lines.iter().map(|(_, (_, line))| line.product_id.get()).collect();
     let skus: Vec<_> = lines.iter().map(|(_, (_, line))| line.sku.as_str()).collect();
@@ -170,13 +175,13 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
     sqlx::query!(
         r#"
         WITH placed AS (
-            INSERT INTO orders (order_id, status, total, currency, placed_at, placed_position, shortages, version, changed_position, customer)
+            INSERT INTO orders (order_id, status, total, currency, placed_at, placed_position, shortages, version, changed_position, customer, tenant)
             SELECT *
-            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::jsonb[], $8::bigint[], $9::bigint[], $17::uuid[])
+            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::jsonb[], $8::bigint[], $9::bigint[], $17::uuid[], $18::uuid[])
         )
-        INSERT INTO order_lines (order_id, line, product_id, sku, name, quantity, unit_price)
+        INSERT INTO order_lines (order_id, line, product_id, sku, name, quantity, unit_price, tenant)
         SELECT *
-        FROM unnest($10::uuid[], $11::integer[], $12::uuid[], $13::text[], $14::text[], $15::bigint[], $16::bigint[])
+        FROM unnest($10::uuid[], $11::integer[], $12::uuid[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $19::uuid[])
         "#,
         &ids,
         &statuses as _,
@@ -195,6 +200,8 @@ async fn insert(connection: &mut PgConnection, orders: &[Order]) -> Result<(), s
         &quantities,
         &prices,
         &customers as _,
+        &tenants as _,
+        &tenants_of as _,
     )
     .execute(connection)
     .await?;

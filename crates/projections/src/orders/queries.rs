@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::ids::{OrderId, ProductId, UserId};
+use domain::ids::{OrderId, OrganizationId, ProductId, UserId};
 use eventstore::{Position, StreamVersion};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::Revision;
+use crate::{Revision, Tenant};
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,6 +19,8 @@ pub struct Order {
     pub id: OrderId,
     /// The user who placed it; none if nobody was logged in.
     pub customer: Option<UserId>,
+    /// For which organization, if for one.
+    pub tenant: Option<OrganizationId>,
     /// Where it stands.
     pub status: Status,
     /// In minor units.
@@ -87,6 +89,7 @@ pub struct Page {
 pub(super) struct Row {
     pub(super) order_id: Uuid,
     pub(super) customer: Option<Uuid>,
+    pub(super) tenant: Option<Uuid>,
     pub(super) status: String,
     pub(super) total: i64,
     pub(super) currency: String,
@@ -97,29 +100,33 @@ pub(super) struct Row {
     pub(super) shortages: Json<Vec<Shortage>>,
 }
 
-/// The order `id`, if the read model knows it.
+/// The order `id`, if the read model knows it and `tenant` sees it.
 ///
 /// # Errors
 /// The database cannot be reached.
-pub async fn get(pool: &PgPool, id: OrderId) -> Result<Option<Order>, sqlx::Error> {
+pub async fn get(pool: &PgPool, tenant: Tenant, id: OrderId) -> Result<Option<Order>, sqlx::Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"
-        SELECT order_id, customer, status, total, currency, placed_at, placed_position, version, changed_position,
-               shortages AS "shortages: Json<Vec<Shortage>>"
-        FROM orders_v3.orders
-        WHERE order_id = $1
+        SELECT seen.order_id, customer, seen.tenant, status, total, currency, placed_at, placed_position, version,
+               changed_position, shortages AS "shortages: Json<Vec<Shortage>>"
+        FROM set_config('annals.tenant', $2, true) AS tenant (told), LATERAL (
+            SELECT * FROM orders_v4.orders WHERE told IS NOT NULL AND order_id = $1 LIMIT 1
+        ) AS seen
         "#,
         id.get(),
+        tenant.to_string(),
     )
     .fetch_all(pool)
     .await?;
-    Ok(with_lines(pool, rows).await?.pop())
+    Ok(with_lines(pool, tenant, rows).await?.pop())
 }
 
 /// Which orders are asked for, and in which order.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Listing {
+    /// Only what is of these.
+    pub tenant: Tenant,
     /// Only what this user placed.
     pub customer: Option<UserId>,
     /// Only what stands there.
@@ -130,28 +137,42 @@ pub struct Listing {
 
 /// One query for each sort, so that each is checked and planned by itself.
 macro_rules! rows {
-    ($pool:expr, $after:expr, $status:expr, $limit:expr, $customer:expr, $compare:literal $direction:literal) => {
+    ($pool:expr, $after:expr, $status:expr, $limit:expr, $customer:expr, $tenant:expr, $compare:literal $direction:literal) => {
         sqlx::query_as!(
             Row,
-            "SELECT order_id, customer, status, total, currency, placed_at, placed_position, version, "
+            "SELECT order_id, customer, seen.tenant, status, total, currency, placed_at, placed_position, version, "
                 + "changed_position, shortages AS \"shortages: Json<Vec<Shortage>>\" "
-                + "FROM orders_v3.orders "
-                + "WHERE ($1::bigint IS NULL OR placed_position "
+                + "FROM set_config('annals.tenant', $5, true) AS tenant (told), LATERAL ("
+                + "SELECT * FROM orders_v4.orders AS o WHERE told IS NOT NULL "
+                + "AND ($1::bigint IS NULL OR placed_position "
                 + $compare
                 + " $1) "
                 + "AND ($2::text IS NULL OR status = $2) "
                 + "AND ($4::uuid IS NULL OR customer = $4) "
+                + "AND ($6::boolean OR o.tenant IS NOT DISTINCT FROM $7::uuid) "
                 + "ORDER BY placed_position "
                 + $direction
-                + " LIMIT $3",
+                + " LIMIT $3) AS seen ORDER BY placed_position "
+                + $direction,
             $after,
             $status,
             $limit,
             $customer,
+            $tenant.to_string(),
+            $tenant == Tenant::All,
+            only($tenant),
         )
         .fetch_all($pool)
         .await?
     };
+}
+
+/// The organization whose rows are asked for.
+fn only(tenant: Tenant) -> Option<Uuid> {
+    match tenant {
+        Tenant::All => None,
+        Tenant::Of(organization) => organization.map(OrganizationId::get),
+    }
 }
 
 /// At most `limit` orders of `listing`, beginning behind the one that was placed at `after`.
@@ -168,26 +189,35 @@ pub async fn list(
     let customer = listing.customer.map(UserId::get);
     let wanted = i64::from(limit) + 1;
     let mut rows = if listing.oldest_first {
-        rows!(pool, after, status, wanted, customer, ">" "ASC")
+        rows!(pool, after, status, wanted, customer, listing.tenant, ">" "ASC")
     } else {
-        rows!(pool, after, status, wanted, customer, "<" "DESC")
+        rows!(pool, after, status, wanted, customer, listing.tenant, "<" "DESC")
     };
     let more = rows.len() > usize::from(limit);
     rows.truncate(limit.into());
     let next = rows.last().filter(|_| more).map(|row| row.placed_position);
-    Ok(Page { orders: with_lines(pool, rows).await?, next })
+    Ok(Page { orders: with_lines(pool, listing.tenant, rows).await?, next })
 }
 
-async fn with_lines(pool: &PgPool, rows: Vec<Row>) -> Result<Vec<Order>, sqlx::Error> {
+async fn with_lines(
+    pool: &PgPool,
+    tenant: Tenant,
+    rows: Vec<Row>,
+) -> Result<Vec<Order>, sqlx::Error> {
     let ids: Vec<_> = rows.iter().map(|row| row.order_id).collect();
     let lines = sqlx::query!(
         r#"
         SELECT order_id, product_id, sku, name, quantity, unit_price
-        FROM orders_v3.order_lines
-        WHERE order_id = ANY ($1)
+        FROM set_config('annals.tenant', $2, true) AS tenant (told), LATERAL (
+            SELECT * FROM orders_v4.order_lines
+            WHERE told IS NOT NULL AND order_id = ANY ($1)
+            ORDER BY order_id, line
+            OFFSET 0
+        ) AS seen
         ORDER BY order_id, line
         "#,
         &ids,
+        tenant.to_string(),
     )
     .fetch_all(pool)
     .await?;
@@ -213,6 +243,7 @@ impl Row {
         Order {
             id: OrderId::new(self.order_id),
             customer: self.customer.map(UserId::new),
+            tenant: self.tenant.map(OrganizationId::new),
             status: Status::named(&self.status).unwrap_or(Status::Placed),
             total: self.total,
             currency: self.currency,

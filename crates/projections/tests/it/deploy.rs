@@ -57,7 +57,7 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
         async move {
             let (mut seen, mut seen_later) = (0, 0);
             while !over.load(Ordering::Relaxed) {
-                let now = confirmed(&world, "orders_v3").await.expect("the earlier one serves");
+                let now = confirmed(&world, "orders_v4").await.expect("the earlier one serves");
                 assert!(now >= seen, "what was there stays there");
                 seen = now;
                 if let Ok(later) = confirmed(&world, "orders_v4").await {

@@ -23,7 +23,7 @@ async fn is_found_out(forged: &str) {
     world.all_catch_up().await;
     let slot = projections::slot_of(&history.orders[20].to_string());
     let forge = format!(
-        "UPDATE projections.slots SET {forged} WHERE slot = {slot} AND generation = (SELECT id FROM projections.generations WHERE model = 'orders_v3')"
+        "UPDATE projections.slots SET {forged} WHERE slot = {slot} AND generation = (SELECT id FROM projections.generations WHERE model = 'orders_v4')"
     );
     sqlx::query(AssertSqlSafe(forge)).execute(&world.pool()).await.unwrap();
     let found = count().await;

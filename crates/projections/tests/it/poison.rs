@@ -204,7 +204,7 @@ async fn trouble_of_the_database_parks_nothing() {
     history.list(&world, 100).await;
     let worker = world.follow();
     world.all_catch_up().await;
-    let rename = |from: &str, to: &str| format!("ALTER TABLE orders_v3.{from} RENAME TO {to}");
+    let rename = |from: &str, to: &str| format!("ALTER TABLE orders_v4.{from} RENAME TO {to}");
     sqlx::raw_sql(AssertSqlSafe(rename("orders", "gone"))).execute(&world.pool()).await.unwrap();
     let placed = history.place(&world, &[(0, 1)]).await;
     let failing = |status: &Status| matches!(status, Status::Failing { attempts: 7.., .. });

@@ -140,7 +140,7 @@ async fn who_dies_in_the_middle_is_replaced_and_no_event_is_taken_twice() {
     world.all_catch_up().await;
     let (id, making) = world.begin_rebuild(&ORDERS, FULL_SPEED).await.unwrap();
     // Nobody gets past these tables.
-    let table = format!("LOCK TABLE orders_v3_g{id}.orders IN ACCESS EXCLUSIVE MODE");
+    let table = format!("LOCK TABLE orders_v4_g{id}.orders IN ACCESS EXCLUSIVE MODE");
     let mut holding = world.pool().begin().await.unwrap();
     sqlx::query(sqlx::AssertSqlSafe(table)).execute(&mut *holding).await.unwrap();
     world.wait_for_locks(1).await;
@@ -182,7 +182,7 @@ async fn it_rests_goes_on_and_is_given_up() {
     assert!(rebuild::progress(&world.pool(), id).await.unwrap().is_none());
     let none = rebuild::cancel(&world.pool(), &ORDERS, "test").await;
     assert!(matches!(none, Err(RebuildError::NotUnderWay(_))));
-    assert!(!schemas(&world).await.contains(&format!("orders_v3_g{id}")));
+    assert!(!schemas(&world).await.contains(&format!("orders_v4_g{id}")));
     world.all_catch_up().await;
     assert!(world.rows(&ORDERS).await.len() > live.len());
     for running in [keeper, making, second] {
@@ -225,7 +225,7 @@ async fn what_is_made_can_wait_and_what_was_replaced_comes_back() {
     rebuild::discard(&world.pool(), &ORDERS, "test").await.unwrap();
     let none = rebuild::switch_back(&world.pool(), request).await;
     assert!(matches!(none, Err(RebuildError::NoneKept { .. })));
-    assert_eq!(schemas(&world).await, ["orders_v3", "products_v2"]);
+    assert_eq!(schemas(&world).await, ["orders_v4", "products_v2"]);
     making.stop().await;
     keeper.stop().await;
 }
@@ -238,10 +238,10 @@ async fn what_differs_is_listed_and_mended() {
     let keeper = world.follow();
     world.all_catch_up().await;
     let drift = r"
-        UPDATE orders_v3.orders SET total = total + 1 WHERE order_id = $1::uuid;
+        UPDATE orders_v4.orders SET total = total + 1 WHERE order_id = $1::uuid;
         ";
     sqlx::query(drift).bind(history.orders[3].get()).execute(&world.pool()).await.unwrap();
-    sqlx::query("DELETE FROM orders_v3.order_lines WHERE order_id = $1")
+    sqlx::query("DELETE FROM orders_v4.order_lines WHERE order_id = $1")
         .bind(history.orders[4].get())
         .execute(&world.pool())
         .await

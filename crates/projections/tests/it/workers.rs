@@ -29,7 +29,7 @@ async fn shares(world: &World) -> Vec<i64> {
         FROM projections.slots AS s
         JOIN projections.generations AS g ON g.id = s.generation AND g.state = 'live'
         JOIN projections.workers AS w ON w.id = s.owner AND w.expires_at > clock_timestamp()
-        WHERE g.model = 'orders_v3'
+        WHERE g.model = 'orders_v4'
         GROUP BY w.id
         ORDER BY 1 DESC
         ",
@@ -50,7 +50,7 @@ async fn share_as(world: &World, wanted: &[i64]) {
 /// Holds up every batch of orders until it is dropped.
 async fn hold_up(world: &World) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut holding = world.pool().begin().await.unwrap();
-    sqlx::query("LOCK TABLE orders_v3.orders IN ACCESS EXCLUSIVE MODE")
+    sqlx::query("LOCK TABLE orders_v4.orders IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *holding)
         .await
         .unwrap();
@@ -73,7 +73,7 @@ async fn processes_share_the_slots_and_together_do_everything_once() {
     history.tell_all(&world).await;
     world.all_catch_up().await;
     assert_eq!(listed(&world).await, 50);
-    assert!(first.reached.of("orders_v3").is_none(), "it does not know of the others' slots");
+    assert!(first.reached.of("orders_v4").is_none(), "it does not know of the others' slots");
 
     second.stop().await;
     share_as(&world, &[4, 4]).await;
@@ -207,7 +207,7 @@ async fn what_is_not_read_moves_the_slots_along() {
     history.list(&world, 5).await;
     world.all_catch_up().await;
     let taken: i64 = sqlx::query_scalar(
-        "SELECT sum(events)::bigint FROM projections.slots JOIN projections.generations AS g ON g.id = generation WHERE g.model = 'orders_v3'",
+        "SELECT sum(events)::bigint FROM projections.slots JOIN projections.generations AS g ON g.id = generation WHERE g.model = 'orders_v4'",
     )
     .fetch_one(&world.pool())
     .await
@@ -224,7 +224,7 @@ async fn what_a_crashed_server_forgot_is_done_again() {
     let mut history = some_orders(&world).await;
     let worker = world.follow();
     world.all_catch_up().await;
-    let keep = "CREATE TABLE kept_orders AS TABLE orders_v3.orders; CREATE TABLE kept_lines AS TABLE orders_v3.order_lines; CREATE TABLE kept_slots AS TABLE projections.slots";
+    let keep = "CREATE TABLE kept_orders AS TABLE orders_v4.orders; CREATE TABLE kept_lines AS TABLE orders_v4.order_lines; CREATE TABLE kept_slots AS TABLE projections.slots";
     sqlx::raw_sql(keep).execute(&world.pool()).await.unwrap();
     for _ in 0..10 {
         history.place(&world, &[(0, 1)]).await;
@@ -232,13 +232,13 @@ async fn what_a_crashed_server_forgot_is_done_again() {
     world.all_catch_up().await;
     // As it was written down, with the owners and epochs that still hold.
     let forget = "BEGIN; LOCK TABLE projections.slots;
-        TRUNCATE orders_v3.orders, orders_v3.order_lines;
-        INSERT INTO orders_v3.orders TABLE kept_orders;
-        INSERT INTO orders_v3.order_lines TABLE kept_lines;
+        TRUNCATE orders_v4.orders, orders_v4.order_lines;
+        INSERT INTO orders_v4.orders TABLE kept_orders;
+        INSERT INTO orders_v4.order_lines TABLE kept_lines;
         UPDATE projections.slots AS s
         SET position = k.position, events = k.events, digest = k.digest
         FROM kept_slots AS k, projections.generations AS g
-        WHERE k.generation = s.generation AND k.slot = s.slot AND g.id = s.generation AND g.model = 'orders_v3';
+        WHERE k.generation = s.generation AND k.slot = s.slot AND g.id = s.generation AND g.model = 'orders_v4';
         COMMIT";
     sqlx::raw_sql(forget).execute(&world.pool()).await.unwrap();
     history.place(&world, &[(0, 1)]).await;

@@ -1,6 +1,7 @@
 CREATE TABLE orders (
     order_id  uuid        NOT NULL PRIMARY KEY,
     customer  uuid,
+    tenant    uuid,
     status    text        NOT NULL CHECK (status IN ('placed', 'confirmed', 'rejected')),
     total     bigint      NOT NULL,
     currency  text        NOT NULL,
@@ -12,7 +13,9 @@ CREATE TABLE orders (
 );
 CREATE INDEX ON orders (status, placed_position);
 CREATE INDEX ON orders (customer, placed_position);
+CREATE INDEX ON orders (tenant, placed_position);
 COMMENT ON COLUMN orders.customer IS 'The user who placed it; NULL if nobody was logged in';
+COMMENT ON COLUMN orders.tenant IS 'For which organization; NULL if for none';
 COMMENT ON COLUMN orders.total IS 'In minor units of the currency';
 COMMENT ON COLUMN orders.placed_position IS 'Of the event that placed it; lists are in this order';
 COMMENT ON COLUMN orders.version IS 'Of the stream of the order';
@@ -21,6 +24,7 @@ COMMENT ON COLUMN orders.shortages IS 'Why it was rejected: [{"product_id", "req
 
 CREATE TABLE order_lines (
     order_id   uuid    NOT NULL,
+    tenant     uuid,
     line       integer NOT NULL,
     product_id uuid    NOT NULL,
     sku        text    NOT NULL,
@@ -31,3 +35,11 @@ CREATE TABLE order_lines (
 );
 COMMENT ON COLUMN order_lines.line IS 'Counted from 0, as the customer gave them';
 COMMENT ON COLUMN order_lines.unit_price IS 'In minor units of the currency of the order';
+
+-- What of tenants is seen: see crates/projections/src/tenant.rs.
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON orders FOR SELECT TO annals_queries
+    USING (current_setting('annals.tenant', true) IN ('*', coalesce(tenant::text, '-')));
+ALTER TABLE order_lines ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON order_lines FOR SELECT TO annals_queries
+    USING (current_setting('annals.tenant', true) IN ('*', coalesce(tenant::text, '-')));
