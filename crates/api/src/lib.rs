@@ -39,6 +39,7 @@ mod accounts;
 mod audit;
 mod me;
 mod orders;
+mod organizations;
 mod problems;
 mod products;
 mod projections;
@@ -70,6 +71,7 @@ fn routes() -> routes::Routes {
         .and(me::routes())
         .and(users::routes())
         .and(roles::routes())
+        .and(organizations::routes())
         .and(products::routes())
         .and(orders::routes())
         .and(feed::routes())

@@ -155,6 +155,16 @@ impl Operation {
         Self { reach: Reach::Own, ..self }
     }
 
+    /// Answers whose permission goes as far as the organization that the address names.
+    pub(crate) fn for_organizations(self) -> Self {
+        Self { reach: Reach::Organization, ..self }
+    }
+
+    /// Is answered for the organization that `Annals-Organization` names, if it names one.
+    pub(crate) fn by_tenant(self) -> Self {
+        self.takes(parameter::organization()).refused_as(&[Code::InvalidHeader])
+    }
+
     /// Takes `parameter`.
     pub(crate) fn takes(mut self, parameter: Parameter) -> Self {
         self.parameters.push(parameter);

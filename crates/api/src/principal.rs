@@ -7,8 +7,9 @@ use std::sync::{Arc, LazyLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::identity::{Grant, Reach};
-use domain::ids::{SessionId, UserId};
+use domain::identity::{Grant, PermissionName, Reach};
+use domain::ids::{OrganizationId, SessionId, UserId};
+use projections::Tenant;
 
 use crate::problem::{Code, Problem};
 
@@ -49,6 +50,14 @@ permissions! {
     ReadRoles "roles.read",
     /// Say what roles grant.
     ManageRoles "roles.manage",
+    /// Create organizations, which are one's own then.
+    CreateOrganizations "organizations.create",
+    /// See an organization, and who belongs to it.
+    ReadOrganizations "organizations.read",
+    /// Say who belongs to an organization, and what it is called.
+    ManageOrganizations "organizations.manage",
+    /// Close an organization, or make it another's.
+    OwnOrganizations "organizations.own",
     /// See products.
     ReadProducts "products.read",
     /// Offer products, and change what they are offered as.
@@ -77,6 +86,33 @@ pub(crate) struct Principal {
     everybody: Grants,
     /// What its roles grant.
     roles: Vec<Arc<BTreeSet<Grant>>>,
+    acting: Option<Acting>,
+}
+
+/// The organization in which somebody acts.
+#[derive(Debug, Clone)]
+pub(crate) struct Acting {
+    pub(crate) organization: OrganizationId,
+    /// What a member's role in it grants.
+    pub(crate) role: Arc<BTreeSet<Grant>>,
+    /// Whether it was asked to act in no other: then no permission reaches further.
+    pub(crate) is_confined: bool,
+}
+
+/// What is seen by a permission.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope {
+    /// What is of these.
+    pub(crate) tenant: Tenant,
+    /// Of that, only what is this user's.
+    pub(crate) owner: Option<UserId>,
+}
+
+impl Scope {
+    /// Whether what `owner` has for `tenant` is seen.
+    pub(crate) fn sees(self, tenant: Option<OrganizationId>, owner: Option<UserId>) -> bool {
+        self.tenant.sees(tenant) && (self.owner.is_none() || self.owner == owner)
+    }
 }
 
 /// A user who is logged in.
@@ -93,7 +129,13 @@ pub struct Grants(Arc<BTreeSet<Permission>>);
 impl Principal {
     pub(crate) fn anonymous(everybody: Grants) -> Self {
         static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
-        Self { actor: ANONYMOUS.clone(), signed_in: None, everybody, roles: Vec::new() }
+        Self {
+            actor: ANONYMOUS.clone(),
+            signed_in: None,
+            everybody,
+            roles: Vec::new(),
+            acting: None,
+        }
     }
 
     /// A user, who may do what everybody may, what `roles` grant, and what comes with being logged in.
@@ -103,7 +145,17 @@ impl Principal {
         roles: Vec<Arc<BTreeSet<Grant>>>,
     ) -> Self {
         let actor = format!("user:{}", signed_in.user).into();
-        Self { actor, signed_in: Some(signed_in), everybody, roles }
+        Self { actor, signed_in: Some(signed_in), everybody, roles, acting: None }
+    }
+
+    /// Who acts in an organization.
+    pub(crate) fn acting(self, acting: Acting) -> Self {
+        Self { acting: Some(acting), ..self }
+    }
+
+    /// In which organization it acts, if in one.
+    pub(crate) fn organization(&self) -> Option<OrganizationId> {
+        self.acting.as_ref().map(|acting| acting.organization)
     }
 
     pub(crate) fn actor(&self) -> &str {
@@ -128,12 +180,15 @@ impl Principal {
             return Some(Reach::All);
         }
         let own = permission == Permission::OwnAccount && self.signed_in.is_some();
-        let granted = self.roles.iter().flat_map(|role| role.iter());
-        let granted = granted.filter(|grant| {
-            let name = grant.permission.as_str();
-            name == "*" || name == permission.as_str()
+        let granted = self.roles.iter().filter_map(|role| reach_of(role, permission)).max();
+        let everywhere = granted.max(own.then_some(Reach::Own)).map(|reach| match &self.acting {
+            Some(acting) if acting.is_confined => reach.min(Reach::Organization),
+            // Where there is no organization, what is of it is what is one's own.
+            None if reach == Reach::Organization => Reach::Own,
+            Some(_) | None => reach,
         });
-        granted.map(|grant| grant.reach).chain(own.then_some(Reach::Own)).max()
+        let here = self.acting.as_ref().and_then(|acting| reach_of(&acting.role, permission));
+        everywhere.max(here.map(|reach| reach.min(Reach::Organization)))
     }
 
     /// Refuses if it has not `permission`, as far as `reach`.
@@ -148,30 +203,31 @@ impl Principal {
         Err(Problem::new(Code::Forbidden, detail))
     }
 
-    /// Whose things it may see by `permission`, if not everybody's.
+    /// What it may see by `permission`.
     ///
     /// # Errors
     /// Nobody is logged in, and not everybody may see everything.
-    pub(crate) fn owner(&self, permission: Permission) -> Result<Option<UserId>, Problem> {
-        match self.reach(permission) {
-            Some(Reach::All) => Ok(None),
-            // Nobody has an organization yet.
-            Some(Reach::Organization | Reach::Own) | None => Ok(Some(self.signed_in()?.user)),
-        }
+    pub(crate) fn scope(&self, permission: Permission) -> Result<Scope, Problem> {
+        let tenant = Tenant::Of(self.organization());
+        Ok(match self.reach(permission) {
+            Some(Reach::All) => Scope { tenant: Tenant::All, owner: None },
+            Some(Reach::Organization) => Scope { tenant, owner: None },
+            Some(Reach::Own) | None => Scope { tenant, owner: Some(self.signed_in()?.user) },
+        })
     }
 
     /// Refuses if it may not itself do what it would let others do.
     pub(crate) fn check_grants<'a>(
         &self,
-        grants: impl IntoIterator<Item = &'a Grant>,
+        grants: impl IntoIterator<Item = (&'a PermissionName, Reach)>,
     ) -> Result<(), Problem> {
-        for grant in grants {
-            let asked = grant.permission.as_str();
+        for (permission, reach) in grants {
+            let asked = permission.as_str();
             let covered: Vec<_> = Permission::ALL
                 .iter()
                 .filter(|known| asked == "*" || known.as_str() == asked)
                 .collect();
-            let is_held = |known: &&&Permission| self.reach(***known) >= Some(grant.reach);
+            let is_held = |known: &&&Permission| self.reach(***known) >= Some(reach);
             if !covered.iter().all(|known| is_held(&known)) {
                 let detail =
                     format!("You cannot grant `{asked}`, for you do not have it that far.");
@@ -180,6 +236,15 @@ impl Principal {
         }
         Ok(())
     }
+}
+
+/// How far `role` grants `permission`.
+fn reach_of(role: &BTreeSet<Grant>, permission: Permission) -> Option<Reach> {
+    let granted = role.iter().filter(|grant| {
+        let name = grant.permission.as_str();
+        name == "*" || name == permission.as_str()
+    });
+    granted.map(|grant| grant.reach).max()
 }
 
 fn not_logged_in() -> Problem {

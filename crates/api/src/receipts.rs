@@ -1,5 +1,6 @@
 //! The answers to commands.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use axum::Json;
@@ -16,7 +17,8 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 
 /// 201 with `id` and `Location`, and how far the log had come.
 pub(crate) struct Created<I> {
-    pub(crate) collection: &'static str,
+    /// Below which address it is.
+    pub(crate) collection: Cow<'static, str>,
     /// The category of what was made.
     pub(crate) category: &'static str,
     pub(crate) id: I,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use application::CommandBus;
 use application::access::Access;
 use application::identity::Identity;
+use application::organizations::Organizations;
 use application::ports::IdSource;
 use axum::extract::FromRef;
 use eventstore::EventStore;
@@ -41,6 +42,12 @@ impl FromRef<ApiState> for CommandBus {
 impl FromRef<ApiState> for Identity {
     fn from_ref(state: &ApiState) -> Self {
         state.identity.clone()
+    }
+}
+
+impl FromRef<ApiState> for Organizations {
+    fn from_ref(state: &ApiState) -> Self {
+        Self::new(state.identity.clone())
     }
 }
 

@@ -8,16 +8,20 @@ use application::access::Access;
 use application::identity::{Authenticated, Identity, NotAuthenticated};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::identity::{Grant, RoleName};
+use domain::ids::{OrganizationId, UserId};
 
-use crate::principal::{Grants, Principal, SignedIn};
+use crate::principal::{Acting, Grants, Principal, SignedIn};
 use crate::problem::{Code, Problem};
 
 /// The role that everybody has who is logged in, if there is one of that name.
 const MEMBER: &str = "member";
+
+/// In which organization who asks wants to act.
+const ORGANIZATION: HeaderName = HeaderName::from_static("annals-organization");
 
 /// What says who asks.
 #[derive(Clone)]
@@ -40,6 +44,10 @@ impl Door {
     async fn principal(&self, headers: &HeaderMap, uri: &Uri) -> Result<Principal, Problem> {
         let Some(token) = bearer(headers)? else {
             self.is_for_us(headers, uri)?;
+            if headers.contains_key(ORGANIZATION) {
+                let detail = "It takes a login to act in an organization.";
+                return Err(Problem::new(Code::NotLoggedIn, detail));
+            }
             return Ok(Principal::anonymous(self.anonymous.clone()));
         };
         let Some((identity, access)) = &self.users else {
@@ -50,7 +58,11 @@ impl Door {
         let names = roles.iter().chain(&self.member);
         let roles: Vec<Arc<BTreeSet<Grant>>> =
             names.filter_map(|name| access.grants(name)).collect();
-        Ok(Principal::user(SignedIn { user, session }, self.anonymous.clone(), roles))
+        let principal = Principal::user(SignedIn { user, session }, self.anonymous.clone(), roles);
+        match Named::of(headers, uri)? {
+            Some(named) => act(principal, access, user, named).await,
+            None => Ok(principal),
+        }
     }
 
     /// Where strangers may do what is not for strangers, only this machine is answered.
@@ -76,6 +88,65 @@ impl Door {
         }
         let detail = "Whoever is not logged in is answered on this machine only.";
         Err(Problem::new(Code::Misdirected, detail))
+    }
+}
+
+/// An organization that a request names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Named {
+    organization: OrganizationId,
+    /// Whether by the header: then nothing else is meant.
+    is_confined: bool,
+}
+
+impl Named {
+    /// What the header names, or the address.
+    fn of(headers: &HeaderMap, uri: &Uri) -> Result<Option<Self>, Problem> {
+        let in_address = uri.path().strip_prefix("/v1/organizations/").and_then(|rest| {
+            let id = rest.split('/').next()?;
+            id.parse().ok().map(OrganizationId::new)
+        });
+        let mut values = headers.get_all(ORGANIZATION).iter();
+        let Some(value) = values.next() else {
+            return Ok(in_address.map(|organization| Self { organization, is_confined: false }));
+        };
+        let named = value.to_str().ok().and_then(|id| id.parse().ok()).map(OrganizationId::new);
+        let named = named.filter(|named| {
+            values.next().is_none() && in_address.is_none_or(|address| address == *named)
+        });
+        let organization = named.ok_or_else(|| {
+            Problem::new(Code::InvalidHeader, "Nobody knows in which organization to act.").field(
+                "Annals-Organization",
+                "must be one id, and the one of the address if that has one",
+            )
+        })?;
+        Ok(Some(Self { organization, is_confined: true }))
+    }
+}
+
+/// `principal`, who acts as a member of what is `named`.
+///
+/// # Errors
+/// The user does not belong to it, and meant nothing else.
+async fn act(
+    principal: Principal,
+    access: &Access,
+    user: UserId,
+    Named { organization, is_confined }: Named,
+) -> Result<Principal, Problem> {
+    let role = access.role_in(organization, user).await;
+    let role = role.map_err(|error| refused(NotAuthenticated::Access(error)))?;
+    match role {
+        Some(role) => {
+            let role = access.grants(&role).unwrap_or_default();
+            Ok(principal.acting(Acting { organization, role, is_confined }))
+        }
+        None if is_confined => {
+            let detail = "You do not belong to the organization that `Annals-Organization` names.";
+            Err(Problem::new(Code::Forbidden, detail))
+        }
+        // Who may do it everywhere may do it there.
+        None => Ok(principal),
     }
 }
 

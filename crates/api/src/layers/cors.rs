@@ -68,6 +68,7 @@ pub(super) fn layer(origins: Origins) -> Option<CorsLayer> {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             HeaderName::from_static("annals-min-position"),
+            HeaderName::from_static("annals-organization"),
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("traceparent"),

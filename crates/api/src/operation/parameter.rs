@@ -118,6 +118,14 @@ pub(super) fn min_position() -> Parameter {
     Parameter::header("Annals-Min-Position", description, schema, json!(1))
 }
 
+pub(super) fn organization() -> Parameter {
+    let description = "The organization to act in, which the user belongs to: nothing else is seen, and \
+                       what is done is done for it. Without it, what belongs to no organization is \
+                       meant, or everything for those who may see everything.";
+    let schema = json!({"type": "string", "format": "uuid"});
+    Parameter::header("Annals-Organization", description, schema, Value::Null)
+}
+
 pub(super) fn if_none_match() -> Parameter {
     let description = "The `ETag` of the state the client has.";
     Parameter::header("If-None-Match", description, json!({"type": "string"}), json!("\"1-2\""))

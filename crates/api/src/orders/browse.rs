@@ -10,7 +10,7 @@ use crate::cursor::Cursors;
 use crate::operation::{Operation, Parameter};
 use crate::page::{Page, PageBody};
 use crate::parameters::Parameters;
-use crate::principal::{Permission, Principal};
+use crate::principal::{Permission, Principal, Scope};
 use crate::problem::Problem;
 use crate::queries::{MinPosition, Queries};
 
@@ -21,6 +21,7 @@ pub(super) fn operation() -> Operation {
     let example = json!({"items": [super::example()]});
     Operation::query("listOrders", "Orders, page by page", Permission::ReadOrders)
         .for_owners()
+        .by_tenant()
         .takes(Parameter::choice("status", "Only orders that stand there.", STATUSES))
         .takes(Parameter::choice("sort", "The newest first (`-placed`) or last.", SORTS))
         .paged()
@@ -40,8 +41,8 @@ pub(super) async fn browse(
     let oldest_first = parameters.choice("sort", SORTS)? == Some("placed");
     let page = Page::of(&parameters, &cursors)?;
     let queries = queries.fresh(&ORDERS, None, min_position).await?;
-    let customer = principal.owner(Permission::ReadOrders)?;
-    let listing = Listing { customer, status, oldest_first };
+    let Scope { tenant, owner: customer } = principal.scope(Permission::ReadOrders)?;
+    let listing = Listing { tenant, customer, status, oldest_first };
     let found = projections::orders::list(queries, listing, page.after, page.limit).await?;
     let items = found.orders.into_iter().map(OrderBody::from).collect();
     page.holds(items, found.next).map(Json)

@@ -42,6 +42,7 @@ pub(super) fn operation() -> Operation {
     let created = json!({"id": "01943c5e-8f22-7d10-8a55-0c3b9d1e4f22"});
     Operation::command("placeOrder", "Place an order", Permission::PlaceOrders, Key::Required)
         .for_owners()
+        .by_tenant()
         .with_body::<Request>(json!({"lines": [line]}))
         .creates::<receipts::Body<OrderId>>("It is placed, at the prices of this moment.", created)
         .refused_as(&[
@@ -58,5 +59,5 @@ pub(super) async fn place(
     Body(Request { lines }): Body<Request>,
 ) -> Result<Created<OrderId>, Problem> {
     let (id, receipt) = bus.place_order(&origin, PlaceOrder { lines }).await?;
-    Ok(Created { collection: "/v1/orders", category: ORDER, id, receipt })
+    Ok(Created { collection: "/v1/orders".into(), category: ORDER, id, receipt })
 }

@@ -19,6 +19,7 @@ use crate::queries::{MinPosition, Queries, read_moment};
 pub(super) fn operation() -> Operation {
     Operation::query("showOrder", "One order, as it is or as it was", Permission::ReadOrders)
         .for_owners()
+        .by_tenant()
         .takes(Parameter::id("The order."))
         .at_moments()
         .fresh()
@@ -37,17 +38,17 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let parameters = parameters.only(&["as_of"])?;
     let moment = parameters.one("as_of", read_moment)?;
+    let scope = principal.scope(Permission::ReadOrders)?;
     let (order, absent) = if let Some(moment) = moment {
         let order = queries.document::<Order>(&ORDERS, id, moment).await?;
         (order, "No order had this id then.")
     } else {
         let key = id.to_string();
         let queries = queries.fresh(&ORDERS, Some(&key), min_position).await?;
-        (orders::get(queries, id).await?, "No order has this id.")
+        (orders::get(queries, scope.tenant, id).await?, "No order has this id.")
     };
     // Whose order it is is not told to who may not see it: it is not there.
-    let owner = principal.owner(Permission::ReadOrders)?;
-    let order = order.filter(|order| owner.is_none() || order.customer == owner);
+    let order = order.filter(|order| scope.sees(order.tenant, order.customer));
     let order = order.ok_or_else(|| Problem::new(Code::NotFound, absent))?;
     Ok(ETag::of(order.revision).show(&if_none_match, OrderBody::from(order)))
 }

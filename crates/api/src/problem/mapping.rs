@@ -3,7 +3,7 @@
 use application::audit::AuditError;
 use application::identity::IdentityError;
 use application::{CommandError, MessageTooLarge, Refusal};
-use domain::{Rejection, catalog, identity, inventory, ordering};
+use domain::{Rejection, catalog, identity, inventory, ordering, organizations};
 use eventstore::aggregate::LoadError;
 use eventstore::{AppendError, KeyringError};
 use projections::freshness::{FreshnessError, NotYet, Reason};
@@ -53,6 +53,7 @@ impl From<Rejection> for Problem {
                 | ordering::Rejection::AlreadySettled(_),
             ) => Self::new(Code::Rejected, detail),
             Rejection::Identity(rejection) => rejection.into(),
+            Rejection::Organizations(rejection) => rejection.into(),
             Rejection::Catalog(catalog::Rejection::NotListed(_)) => {
                 Self::new(Code::NotFound, "No product has this id.")
             }
@@ -86,6 +87,23 @@ impl From<identity::Rejection> for Problem {
             | Is::NotVerified(_)
             | Is::OtherAddress(_)
             | Is::RoleChanged(_) => Self::new(Code::Rejected, format!("{detail}.")),
+        }
+    }
+}
+
+impl From<organizations::Rejection> for Problem {
+    fn from(rejection: organizations::Rejection) -> Self {
+        use organizations::Rejection as Is;
+        let detail = format!("{rejection}.");
+        match rejection {
+            Is::NoOrganization(_) | Is::NoMember(_) | Is::NoInvitation(_) => {
+                Self::new(Code::NotFound, detail)
+            }
+            Is::AlreadyCreated(_)
+            | Is::AlreadyMember(_)
+            | Is::IsOwner(_)
+            | Is::TooManyMembers
+            | Is::TooManyInvitations => Self::new(Code::Rejected, detail),
         }
     }
 }

@@ -62,5 +62,5 @@ pub(super) async fn list(
     let Request { sku, name, price, stock } = request;
     let command = ListProduct { sku, name, price, stock };
     let (id, receipt) = bus.list_product(&origin, command).await?;
-    Ok(Created { collection: "/v1/products", category: PRODUCT, id, receipt })
+    Ok(Created { collection: "/v1/products".into(), category: PRODUCT, id, receipt })
 }

@@ -9,6 +9,7 @@ use domain::organizations::{Organization, organization};
 use domain::{Aggregate as _, Event, Stream};
 use eventstore::{StreamId, StreamSlice, StreamVersion};
 use futures_util::TryStreamExt as _;
+use tokio::time::Instant;
 
 use super::{Access, AccessError};
 use crate::organizations::owner;
@@ -76,7 +77,15 @@ impl Access {
             role.ok_or(known.organizations.learned)
         });
         let learned = match known {
-            Ok(role) => return Ok(role),
+            Ok(Some(role)) => return Ok(Some(role)),
+            Ok(None) => {
+                // Whoever has just become a member is not told otherwise.
+                self.ask(Instant::now()).await?;
+                return Ok(self.read_known(|known| {
+                    let remembered = known.organizations.known.get(&stream)?;
+                    role_of(&remembered.organization, user)
+                }));
+            }
             Err(learned) => learned,
         };
         let read = self.read_organization(stream).await?;

@@ -4,13 +4,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::identity::RoleName;
 use domain::ids::{InvitationId, OrganizationId, UserId};
 use domain::organizations::{
-    AcceptInvitation, DeclineInvitation, InviteMember, WithdrawInvitation,
+    AcceptInvitation, DeclineInvitation, InviteMember, Rejection, WithdrawInvitation,
 };
 use domain::values::{Email, OrganizationName};
 use eventstore::Receipt;
 use eventstore::answer::within;
 
 use super::Organizations;
+use crate::CommandError;
 use crate::command::Origin;
 use crate::identity::{IdentityError, Secret};
 use crate::ports::Recipient;
@@ -221,6 +222,10 @@ impl Organizations {
             id.get(),
         );
         let known = within(known.fetch_optional(self.identity.bus().store().pool())).await?;
-        known.map(OrganizationId::new).ok_or(IdentityError::InvalidToken)
+        let absent = || {
+            let rejection = domain::Rejection::from(Rejection::NoInvitation(id));
+            IdentityError::Command(CommandError::Rejected(rejection.into()))
+        };
+        known.map(OrganizationId::new).ok_or_else(absent)
     }
 }
