@@ -38,7 +38,9 @@ pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
 pub fn for_queries(database: &Database, deadline: Duration) -> anyhow::Result<PgPool> {
     let (options, _) = options(database)?;
     let limit = format!("{}ms", deadline.as_millis());
-    let options = options.options([("statement_timeout", limit.as_str())]);
+    // A role that only reads, and sees of tenants what each query says that it asks for.
+    let options =
+        options.options([("statement_timeout", limit.as_str()), ("role", projections::ROLE)]);
     Ok(pool(database, database.query_connections).connect_lazy_with(options))
 }
 

@@ -1,4 +1,4 @@
-//! What is mailed, and when: a consumer of messages of identity.
+//! What is mailed, and when: a consumer of messages of identity and organizations.
 //!
 //! A message says to whom something happened, by id; address and token are looked up and made here, in
 //! the transaction of the inbox, which commits after the mail was taken. After a crash in between a
@@ -10,23 +10,26 @@ use std::time::Duration;
 
 use adapters::SystemClock;
 use application::identity::{Identity, IdentityError, Mailed, Purpose};
-use application::mail_texts::{self, ClientUrl, Letter, Ticket};
+use application::mail_texts::{self, ClientUrl, Invitation, Letter, Ticket};
+use application::organizations::{Invited, Organizations};
 use application::ports::{Clock as _, MailError, MailTrouble, Mailer, Recipient};
 use chrono::TimeDelta;
 use domain::identity::messages::IdentityMessage;
 use domain::ids::UserId;
+use domain::organizations::messages::{MemberInvited, OrganizationMessage};
 use domain::{Message, PayloadType};
 use relay::{ConsumerConfig, Handler, HandlerError, IncomingMessage, Namespace};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::PgConnection;
 
 /// What something is mailed for.
-const READS: [PayloadType; 5] = [
+const READS: [PayloadType; 6] = [
     PayloadType { name: "identity.user-registered", version: 1 },
     PayloadType { name: "identity.registration-repeated", version: 1 },
     PayloadType { name: "identity.verification-requested", version: 1 },
     PayloadType { name: "identity.password-reset-requested", version: 1 },
     PayloadType { name: "identity.password-changed", version: 1 },
+    PayloadType { name: "organizations.member-invited", version: 1 },
 ];
 
 /// How many mails are sent side by side, each to a user of its own.
@@ -69,12 +72,18 @@ impl Handler for MailHandler {
             let of = &incoming.message_type;
             let message = Message::decode(&of.name, of.version, &incoming.data);
             let message = message.map_err(HandlerError::refused)?;
-            let Message::Identity(message) = message else { continue };
             if incoming.time + TOO_LATE < SystemClock.now() {
                 tracing::info!(message.id = %incoming.id, "what was to be mailed long ago is not");
                 continue;
             }
-            let letter = self.write(transaction, &message, incoming).await.map_err(failed)?;
+            let letter = match &message {
+                Message::Identity(message) => self.write(transaction, message, incoming).await,
+                Message::Organizations(OrganizationMessage::MemberInvited(invited)) => {
+                    self.invite(invited).await
+                }
+                _ => continue,
+            };
+            let letter = letter.map_err(failed)?;
             let Some((to, letter)) = letter else { continue };
             match self.mailer.send(letter.to(to, incoming.id)).await {
                 Ok(()) => {}
@@ -130,6 +139,24 @@ impl MailHandler {
             }
             _ => Ok(None),
         }
+    }
+
+    async fn invite(
+        &self,
+        invited: &MemberInvited,
+    ) -> Result<Option<(Recipient, Letter)>, IdentityError> {
+        let organizations = Organizations::new(self.identity.clone());
+        let MemberInvited { organization_id, invitation_id, .. } = *invited;
+        let invited = organizations.to_be_mailed(organization_id, invitation_id).await?;
+        Ok(invited.map(|Invited { to, organization, invited_by, valid }| {
+            let invitation = Invitation {
+                organization: &organization,
+                invited_by: invited_by.as_deref(),
+                valid: valid.to_std().unwrap_or_default(),
+            };
+            let letter = mail_texts::invitation(&self.client, invitation);
+            (to, letter)
+        }))
     }
 
     async fn verify(

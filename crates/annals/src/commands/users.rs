@@ -72,7 +72,12 @@ pub(super) fn operator() -> anyhow::Result<(RoleName, BTreeSet<Grant>)> {
 pub(super) fn member() -> anyhow::Result<(RoleName, BTreeSet<Grant>)> {
     role(
         "member",
-        &[("products.read", Reach::All), ("orders.read", Reach::Own), ("orders.place", Reach::Own)],
+        &[
+            ("products.read", Reach::All),
+            ("orders.read", Reach::Own),
+            ("orders.place", Reach::Own),
+            ("organizations.create", Reach::Own),
+        ],
     )
 }
 

@@ -6,6 +6,7 @@ mod enumeration;
 mod erasure;
 mod journey;
 mod lock_out;
+mod organizations;
 mod owners;
 mod refresh;
 mod revocation;

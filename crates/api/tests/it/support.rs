@@ -31,6 +31,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnectOptions;
 use testkit::{Postgres, TestDatabase, eventually};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -167,7 +168,8 @@ impl TestApp {
         limits: Limits,
     ) -> Self {
         let registry = Registry::new();
-        let queries = Queries { source: source(&store), freshness, wait };
+        let asking = open(&database, asking(&database, store.pool())).await;
+        let queries = Queries { source: source(&asking), freshness, wait };
         let (clock, ids) = (TestClock::default(), Arc::default());
         let service = Service { store: &store, clock: &clock, ids: &ids };
         let Started { router, identity, .. } =
@@ -332,6 +334,14 @@ async fn open(database: &TestDatabase, pool: PgPool) -> EventStore {
         eventually(LIMIT, "the log to open", async || EventStore::open(pool.clone()).await).await;
     projections::prepare(&database.pool(), projections::ALL).await.unwrap();
     store
+}
+
+/// Connections like those of `pool`, which may only read, and of tenants what is asked for.
+fn asking(database: &TestDatabase, pool: &PgPool) -> PgPool {
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    sqlx::postgres::PgPoolOptions::new()
+        .acquire_timeout(pool.options().get_acquire_timeout())
+        .connect_lazy_with(options.options([("role", projections::ROLE)]))
 }
 
 /// What a service is made on.

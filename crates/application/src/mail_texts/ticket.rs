@@ -19,17 +19,22 @@ impl fmt::Debug for Ticket<'_> {
 }
 
 impl Ticket<'_> {
-    /// For how long it works, in words; rather too short than too long.
+    /// For how long it works, in words.
     pub(super) fn valid_for(&self) -> String {
-        let minutes = self.valid.as_secs() / 60;
-        let (count, unit) = match minutes {
-            0 => return "less than a minute".to_owned(),
-            1..=119 if minutes != 60 => (minutes, "minute"),
-            _ if minutes < 48 * 60 => (minutes / 60, "hour"),
-            _ => (minutes / (24 * 60), "day"),
-        };
-        format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+        valid_for(self.valid)
     }
+}
+
+/// How long that is, in words; rather too short than too long.
+pub(super) fn valid_for(valid: Duration) -> String {
+    let minutes = valid.as_secs() / 60;
+    let (count, unit) = match minutes {
+        0 => return "less than a minute".to_owned(),
+        1..=119 if minutes != 60 => (minutes, "minute"),
+        _ if minutes < 48 * 60 => (minutes / 60, "hour"),
+        _ => (minutes / (24 * 60), "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
