@@ -106,7 +106,12 @@ async fn queries(pool: PgPool, stop: CancellationToken) -> anyhow::Result<Measur
         number = (number * 48_271 + 11) % 500_000;
         let id = Uuid::from_u128(0x0193_c0de_0000_7000_8000_0000_0000_0001 + number);
         let asked = Instant::now();
-        let order = projections::orders::get(&pool, domain::ids::OrderId::new(id)).await?;
+        let order = projections::orders::get(
+            &pool,
+            projections::Tenant::All,
+            domain::ids::OrderId::new(id),
+        )
+        .await?;
         times.push(asked.elapsed());
         anyhow::ensure!(order.is_some_and(|order| order.lines.len() == 1), "order {id}");
     }

@@ -134,13 +134,9 @@ async fn act(
     user: UserId,
     Named { organization, is_confined }: Named,
 ) -> Result<Principal, Problem> {
-    let role = access.role_in(organization, user).await;
-    let role = role.map_err(|error| refused(NotAuthenticated::Access(error)))?;
-    match role {
-        Some(role) => {
-            let role = access.grants(&role).unwrap_or_default();
-            Ok(principal.acting(Acting { organization, role, is_confined }))
-        }
+    let role = access.grants_in(organization, user).await;
+    match role.map_err(|error| refused(NotAuthenticated::Access(error)))? {
+        Some(role) => Ok(principal.acting(Acting { organization, role, is_confined })),
         None if is_confined => {
             let detail = "You do not belong to the organization that `Annals-Organization` names.";
             Err(Problem::new(Code::Forbidden, detail))

@@ -1,9 +1,10 @@
 //! Who belongs to which organization.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
+use std::sync::Arc;
 
-use domain::identity::RoleName;
+use domain::identity::{Grant, RoleName};
 use domain::ids::{OrganizationId, UserId};
 use domain::organizations::{Organization, organization};
 use domain::{Aggregate as _, Event, Stream};
@@ -59,6 +60,25 @@ impl Organizations {
 }
 
 impl Access {
+    /// What the role grants that `user` has in the organization `id`; nothing if the user does not
+    /// belong to it, or if there is none.
+    ///
+    /// # Errors
+    /// As [`Access::role_in`].
+    pub async fn grants_in(
+        &self,
+        id: OrganizationId,
+        user: UserId,
+    ) -> Result<Option<Arc<BTreeSet<Grant>>>, AccessError> {
+        let Some(role) = self.role_in(id, user).await? else { return Ok(None) };
+        if let Some(grants) = self.grants(&role) {
+            return Ok(Some(grants));
+        }
+        // It may have been made a moment ago, with the organization.
+        self.ask(Instant::now()).await?;
+        Ok(Some(self.grants(&role).unwrap_or_default()))
+    }
+
     /// As what `user` belongs to the organization `id`; nothing if not at all, or if there is none.
     ///
     /// It is as fresh as what [`Access::holds`] has just relied on.

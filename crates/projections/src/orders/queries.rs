@@ -135,6 +135,14 @@ pub struct Listing {
     pub oldest_first: bool,
 }
 
+impl Listing {
+    /// Everything that `tenant` sees, the newest first.
+    #[must_use]
+    pub const fn of(tenant: Tenant) -> Self {
+        Self { tenant, customer: None, status: None, oldest_first: false }
+    }
+}
+
 /// One query for each sort, so that each is checked and planned by itself.
 macro_rules! rows {
     ($pool:expr, $after:expr, $status:expr, $limit:expr, $customer:expr, $tenant:expr, $compare:literal $direction:literal) => {

@@ -103,7 +103,9 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
     let back = world.follow_those(&EARLIER);
     world.catches_up(&ORDERS).await;
     let page =
-        orders::list(&world.pool(), orders::Listing::default(), None, u16::MAX).await.unwrap();
+        orders::list(&world.pool(), orders::Listing::of(projections::Tenant::All), None, u16::MAX)
+            .await
+            .unwrap();
     assert_eq!(page.orders.len(), history.orders.len());
     back.stop().await;
     for process in later {

@@ -1,14 +1,15 @@
 //! Histories, made by the rules of the domain: commands of clients, and reactions of policies.
 
-use application::Origin;
 use application::catalog::{ListProduct, RepriceProduct};
 use application::ordering::PlaceOrder;
 use application::policies::{Incoming, react};
+use application::{Command, Origin};
 use domain::ids::{OrderId, ProductId};
 use domain::ordering::{RequestedLine, RequestedLines};
+use domain::organizations::OrganizationEvent;
 use domain::values::{Money, ProductName, Quantity, Sku, StockLevel};
-use domain::{Message, POLICIES};
-use eventstore::{OutboxMessage, Position};
+use domain::{Aggregates, Decision, Event, Message, POLICIES, Rejection, Stream};
+use eventstore::{CommandId, Fingerprint, Metadata, OutboxMessage, Position, aggregate};
 
 use crate::support::{World, id};
 
@@ -48,6 +49,24 @@ impl History {
         id
     }
 
+    /// Lets `event` happen to an organization, whatever its rules say: those are tried elsewhere.
+    pub(crate) async fn organize(&self, world: &World, event: OrganizationEvent) {
+        let metadata = Metadata {
+            actor: "test".to_owned(),
+            tenant: Some(event.organization_id().get()),
+            correlation_id: id(),
+            causation_id: None,
+            trace: None,
+        };
+        let given = aggregate::Command {
+            id: CommandId::new(id()),
+            fingerprint: Fingerprint::of(b"organize"),
+            metadata,
+        };
+        let decisions: Vec<Box<dyn Decision>> = vec![Box::new(Given(event.into()))];
+        world.bus.execute(&Command { given, decisions, expected: None }).await.unwrap();
+    }
+
     /// Lets the policies react to at most `count` further messages; says to how many they did.
     pub(crate) async fn tell(&mut self, world: &World, count: u16) -> usize {
         let messages = world.store.read_outbox(self.told, count).await.unwrap();
@@ -77,6 +96,19 @@ impl History {
     /// Lets the policies react until nothing follows any more: every order is settled.
     pub(crate) async fn tell_all(&mut self, world: &World) {
         while self.tell(world, 100).await > 0 {}
+    }
+}
+
+/// What is given to happen.
+struct Given(Event);
+
+impl Decision for Given {
+    fn streams(&self) -> Vec<Stream> {
+        vec![self.0.stream()]
+    }
+
+    fn decide(&self, _: &Aggregates) -> Result<Vec<Event>, Rejection> {
+        Ok(vec![self.0.clone()])
     }
 }
 

@@ -62,7 +62,8 @@ async fn is_parked_alone(name: &str, schema_version: i16, payload: &str) {
     history.tell_all(&world).await;
     world.all_catch_up().await;
     for order in [before, after] {
-        let order = orders::get(&world.pool(), order).await.unwrap().unwrap();
+        let order =
+            orders::get(&world.pool(), projections::Tenant::All, order).await.unwrap().unwrap();
         assert_eq!(order.status, orders::Status::Confirmed);
     }
     assert_eq!(worker.status(&ORDERS), Status::Following);
@@ -119,7 +120,7 @@ async fn an_event_of_a_type_that_is_not_read_holds_nobody_up() {
     let placed = history.place(&world, &[(0, 1)]).await;
     let worker = world.follow();
     world.all_catch_up().await;
-    assert!(orders::get(&world.pool(), placed).await.unwrap().is_some());
+    assert!(orders::get(&world.pool(), projections::Tenant::All, placed).await.unwrap().is_some());
     parked(&world, 0).await;
     worker.stop().await;
 }
@@ -185,13 +186,13 @@ async fn more_parked_keys_than_people_can_look_after_stop_it_loudly() {
     history.list(&world, 5).await;
     world.catches_up(&PRODUCTS).await;
     assert!(world.position(&ORDERS).await.unwrap() < last);
-    assert!(orders::get(&world.pool(), placed).await.unwrap().is_none());
+    assert!(orders::get(&world.pool(), projections::Tenant::All, placed).await.unwrap().is_none());
 
     // Room for one more is enough for it to go on.
     let first = parked(&world, most).await.remove(0).key;
     operations::skip(&world.source(), &ORDERS, &first, "a test", "somebody").await.unwrap();
     world.catches_up(&ORDERS).await;
-    assert!(orders::get(&world.pool(), placed).await.unwrap().is_some());
+    assert!(orders::get(&world.pool(), projections::Tenant::All, placed).await.unwrap().is_some());
     assert!(projections::products::get(&world.pool(), product).await.unwrap().is_some());
     worker.stop().await;
 }
@@ -214,7 +215,7 @@ async fn trouble_of_the_database_parks_nothing() {
     parked(&world, 0).await;
     sqlx::raw_sql(AssertSqlSafe(rename("gone", "orders"))).execute(&world.pool()).await.unwrap();
     world.catches_up(&ORDERS).await;
-    assert!(orders::get(&world.pool(), placed).await.unwrap().is_some());
+    assert!(orders::get(&world.pool(), projections::Tenant::All, placed).await.unwrap().is_some());
     worker.stop().await;
 }
 

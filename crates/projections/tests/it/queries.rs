@@ -10,9 +10,12 @@ use crate::support::{World, id};
 async fn what_is_not_there_is_none() {
     let world = World::new().await;
     let pool = world.pool();
-    assert!(orders::get(&pool, OrderId::new(id())).await.unwrap().is_none());
+    assert!(
+        orders::get(&pool, projections::Tenant::All, OrderId::new(id())).await.unwrap().is_none()
+    );
     assert!(products::get(&pool, ProductId::new(id())).await.unwrap().is_none());
-    let page = orders::list(&pool, orders::Listing::default(), None, 10).await.unwrap();
+    let page =
+        orders::list(&pool, orders::Listing::of(projections::Tenant::All), None, 10).await.unwrap();
     assert!(page.orders.is_empty() && page.next.is_none());
     let page = products::list(&pool, &products::Listing::default(), None, 10).await.unwrap();
     assert!(page.products.is_empty() && page.next.is_none());
@@ -61,7 +64,9 @@ async fn orders_come_page_by_page_the_newest_first() {
     let pool = world.pool();
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = orders::list(&pool, orders::Listing::default(), after, 2).await.unwrap();
+        let page = orders::list(&pool, orders::Listing::of(projections::Tenant::All), after, 2)
+            .await
+            .unwrap();
         seen.extend(page.orders.iter().map(|order| order.id));
         // Placed and settled while somebody turns pages: nothing moves to another page.
         history.place(&world, &[(0, 1)]).await;
@@ -91,7 +96,7 @@ async fn an_order_tells_its_lines_and_why_it_was_rejected() {
     world.all_catch_up().await;
 
     let pool = world.pool();
-    let order = orders::get(&pool, rejected).await.unwrap().unwrap();
+    let order = orders::get(&pool, projections::Tenant::All, rejected).await.unwrap().unwrap();
     assert_eq!(order.status, orders::Status::Rejected);
     let lines: Vec<_> = order.lines.iter().map(|line| (line.product_id, line.quantity)).collect();
     assert_eq!(lines, [(scarce, 3), (plenty, 2)], "as they were given");
@@ -99,10 +104,46 @@ async fn an_order_tells_its_lines_and_why_it_was_rejected() {
     let [shortage] = order.shortages.as_slice() else { panic!("one is short: {order:?}") };
     assert_eq!((shortage.product_id, shortage.requested, shortage.available), (scarce, 3, 1));
 
-    let order = orders::get(&pool, confirmed).await.unwrap().unwrap();
+    let order = orders::get(&pool, projections::Tenant::All, confirmed).await.unwrap().unwrap();
     assert_eq!(order.status, orders::Status::Confirmed);
     assert!(order.shortages.is_empty());
     let available = products::get(&pool, plenty).await.unwrap().unwrap().available;
     assert_eq!(available, 6, "what was refused is still there");
     workers.stop().await;
+}
+
+/// What stands behind every query: a role that sees nothing of tenants unless the statement says of whom,
+/// and writes nothing.
+#[tokio::test]
+async fn queries_see_of_tenants_what_they_say_and_write_nothing() {
+    let world = World::new().await;
+    let mut history = History::default();
+    history.list(&world, 9).await;
+    history.place(&world, &[(0, 1)]).await;
+    let worker = world.follow();
+    world.all_catch_up().await;
+    let mut asking = world.pool().acquire().await.unwrap();
+    sqlx::query("SET ROLE annals_queries").execute(&mut *asking).await.unwrap();
+    for (said, seen) in [(None, 0_i64), (Some("*"), 1), (Some("-"), 1), (Some("someone"), 0)] {
+        let told = "SELECT set_config('annals.tenant', $1, false)";
+        sqlx::query(told).bind(said.unwrap_or_default()).execute(&mut *asking).await.unwrap();
+        for table in ["orders_v4.orders", "orders_v4.order_lines"] {
+            let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+            let count: i64 = sqlx::query_scalar(count).fetch_one(&mut *asking).await.unwrap();
+            assert_eq!(count, seen, "{table} for {said:?}");
+        }
+    }
+    for statement in [
+        "DELETE FROM orders_v4.orders",
+        "UPDATE products_v2.products SET price = 1",
+        "DELETE FROM eventstore.events",
+        "SELECT * FROM identity.passwords",
+        "SELECT * FROM identity.signing_keys",
+    ] {
+        let refused = sqlx::query(statement).execute(&mut *asking).await;
+        let error = refused.expect_err(statement).to_string();
+        assert!(error.contains("permission denied"), "{statement}: {error}");
+    }
+    asking.close().await.unwrap();
+    worker.stop().await;
 }

@@ -75,9 +75,14 @@ async fn while_it_is_made_anew_a_model_serves_and_follows() {
         async move {
             let (mut answers, mut seen) = (0, 0);
             while !over.load(Ordering::Relaxed) {
-                let page = orders::list(&pool, orders::Listing::default(), None, 10_000)
-                    .await
-                    .expect("queries never fail");
+                let page = orders::list(
+                    &pool,
+                    orders::Listing::of(projections::Tenant::All),
+                    None,
+                    10_000,
+                )
+                .await
+                .expect("queries never fail");
                 assert!(page.orders.len() >= seen, "what was there stays there");
                 assert!(page.orders.iter().all(|order| !order.lines.is_empty()), "whole orders");
                 seen = page.orders.len();
@@ -103,7 +108,9 @@ async fn while_it_is_made_anew_a_model_serves_and_follows() {
     world.all_catch_up().await;
 
     let page =
-        orders::list(&world.pool(), orders::Listing::default(), None, u16::MAX).await.unwrap();
+        orders::list(&world.pool(), orders::Listing::of(projections::Tenant::All), None, u16::MAX)
+            .await
+            .unwrap();
     let mut listed: Vec<_> = page.orders.iter().map(|order| order.id).collect();
     listed.reverse();
     assert_eq!(listed, history.orders, "every order once, in the order they were placed");
@@ -218,7 +225,10 @@ async fn what_is_made_can_wait_and_what_was_replaced_comes_back() {
     assert_ne!(before, id);
     world.reaches(before, "live").await;
     world.catches_up(&ORDERS).await;
-    let page = orders::list(&world.pool(), orders::Listing::default(), None, 100).await.unwrap();
+    let page =
+        orders::list(&world.pool(), orders::Listing::of(projections::Tenant::All), None, 100)
+            .await
+            .unwrap();
     assert_eq!(page.orders.len(), history.orders.len());
     world.is_as_the_log_says().await;
 
@@ -267,7 +277,10 @@ async fn a_model_that_nobody_keeps_can_be_made() {
     let world = World::new().await;
     let history = short_history(&world).await;
     world.rebuild(&ORDERS).await;
-    let order = orders::get(&world.pool(), history.orders[0]).await.unwrap().unwrap();
+    let order = orders::get(&world.pool(), projections::Tenant::All, history.orders[0])
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(order.status, orders::Status::Confirmed);
 }
 
@@ -278,14 +291,19 @@ async fn a_new_model_is_made_before_it_is_there() {
     let world = World::without_models().await;
     let history = short_history(&world).await;
     projections::prepare(&world.pool(), projections::ALL).await.unwrap();
-    assert!(orders::get(&world.pool(), history.orders[0]).await.is_err());
+    assert!(orders::get(&world.pool(), projections::Tenant::All, history.orders[0]).await.is_err());
     let keeper = world.follow();
     eventually(LIMIT, "orders to be there", || async {
-        orders::get(&world.pool(), history.orders[0]).await.map_err(|error| error.to_string())?;
+        orders::get(&world.pool(), projections::Tenant::All, history.orders[0])
+            .await
+            .map_err(|error| error.to_string())?;
         Ok::<_, String>(())
     })
     .await;
-    let page = orders::list(&world.pool(), orders::Listing::default(), None, 100).await.unwrap();
+    let page =
+        orders::list(&world.pool(), orders::Listing::of(projections::Tenant::All), None, 100)
+            .await
+            .unwrap();
     assert_eq!(page.orders.len(), history.orders.len(), "all of it from the first moment on");
     world.all_catch_up().await;
     keeper.stop().await;

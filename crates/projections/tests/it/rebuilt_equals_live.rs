@@ -1,21 +1,29 @@
 //! Law 7: read models are functions of the log, whoever applies it, in whatever batches, and however
 //! often whoever does it dies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use application::Undecodable;
+use chrono::DateTime;
 use domain::Event;
 use domain::catalog::CatalogEvent;
-use domain::ids::{OrderId, ProductId};
+use domain::identity::RoleName;
+use domain::ids::{InvitationId, OrderId, OrganizationId, ProductId, UserId};
 use domain::inventory::InventoryEvent;
 use domain::ordering::OrderingEvent;
+use domain::organizations::{
+    MemberJoined, MemberLeft, MemberRemoved, MemberRoleChanged, OrganizationClosed,
+    OrganizationCreated, OrganizationEvent, OrganizationRenamed, OwnershipTransferred,
+};
+use domain::values::OrganizationName;
 use eventstore::{EventStore, Filter, Moment, Position};
 use futures_util::TryStreamExt;
 use projections::orders::{self, ORDERS, Order, Status};
 use projections::products::{self, PRODUCTS, Product};
-use projections::{Entry, Projection, time_travel};
+use projections::{Entry, Projection, Tenant, organizations, time_travel};
 use proptest::prelude::*;
 use sqlx::AssertSqlSafe;
+use uuid::Uuid;
 
 use crate::history::History;
 use crate::support::{Running, World, rows_in};
@@ -31,6 +39,11 @@ enum Step {
     },
     Place {
         lines: Vec<(usize, i64)>,
+    },
+    Organize {
+        organization: u128,
+        user: u128,
+        what: usize,
     },
     Tell {
         count: u16,
@@ -56,6 +69,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(product, amount)| Step::Reprice { product, amount }),
         8 => prop::collection::btree_map(0..6_usize, 1..5_i64, 1..4)
             .prop_map(|lines| Step::Place { lines: lines.into_iter().collect() }),
+        6 => (0..3_u128, 0..4_u128, 0..7_usize)
+            .prop_map(|(organization, user, what)| Step::Organize { organization, user, what }),
         6 => (1..8_u16).prop_map(|count| Step::Tell { count }),
         2 => Just(Step::Start),
         2 => any::<usize>().prop_map(|which| Step::Kill { which }),
@@ -65,8 +80,44 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
+/// What happens to an organization; it is created first.
+fn organized(organization: u128, user: u128, what: usize, is_there: bool) -> OrganizationEvent {
+    let organization_id = organization_id(organization);
+    let user_id = user_id(user);
+    let role: RoleName = format!("role-{what}").try_into().unwrap();
+    let name = OrganizationName::try_from(format!("Number {user} of {what}")).unwrap();
+    if !is_there {
+        let created_at = DateTime::UNIX_EPOCH;
+        return OrganizationCreated { organization_id, name, owner_id: user_id, created_at }.into();
+    }
+    match what {
+        0 => OrganizationRenamed { organization_id, name }.into(),
+        1 => MemberLeft { organization_id, user_id }.into(),
+        2 => MemberRemoved { organization_id, user_id }.into(),
+        3 => MemberRoleChanged { organization_id, user_id, role }.into(),
+        4 => {
+            let (from, to) = (self::user_id(user + 1), user_id);
+            OwnershipTransferred { organization_id, from, to, role }.into()
+        }
+        5 if user == 0 => OrganizationClosed { organization_id }.into(),
+        _ => {
+            let invitation_id = InvitationId::new(Uuid::nil());
+            MemberJoined { organization_id, user_id, role, invitation_id }.into()
+        }
+    }
+}
+
+const fn organization_id(number: u128) -> OrganizationId {
+    OrganizationId::new(Uuid::from_u128(100 + number))
+}
+
+const fn user_id(number: u128) -> UserId {
+    UserId::new(Uuid::from_u128(200 + number))
+}
+
 async fn live(history: &mut History, world: &World, steps: Vec<Step>) -> Vec<Running> {
     let mut processes = vec![world.follow()];
+    let mut organizations = BTreeSet::new();
     for step in steps {
         match step {
             Step::List { stock } => {
@@ -82,6 +133,10 @@ async fn live(history: &mut History, world: &World, steps: Vec<Step>) -> Vec<Run
                 if !lines.is_empty() {
                     history.place(world, &lines).await;
                 }
+            }
+            Step::Organize { organization, user, what } => {
+                let is_there = !organizations.insert(organization);
+                history.organize(world, organized(organization, user, what, is_there)).await;
             }
             Step::Tell { count } => {
                 history.tell(world, count).await;
@@ -143,6 +198,10 @@ async fn applied(world: &World, projection: &Projection, cuts: &[usize]) -> Vec<
 struct Model {
     orders: BTreeMap<OrderId, (Status, i64, usize)>,
     products: BTreeMap<ProductId, (i64, i64)>,
+    /// What each is called, and whose it is.
+    organizations: BTreeMap<OrganizationId, (String, UserId)>,
+    /// Who belongs to what, and as what.
+    members: BTreeMap<(UserId, OrganizationId), Option<String>>,
 }
 
 impl Model {
@@ -172,20 +231,71 @@ impl Model {
                 self.products.get_mut(&event.product_id).unwrap().1 -=
                     i64::from(event.quantity.get());
             }
+            Event::Organizations(event) => self.take_organization(event),
             Event::Identity(_) | Event::Inventory(_) => {}
+        }
+    }
+
+    fn take_organization(&mut self, event: &OrganizationEvent) {
+        let id = event.organization_id();
+        let named = |role: &RoleName| Some(role.as_str().to_owned());
+        match event {
+            OrganizationEvent::OrganizationCreated(event) => {
+                self.organizations.insert(id, (event.name.as_str().to_owned(), event.owner_id));
+                self.members.insert((event.owner_id, id), None);
+            }
+            OrganizationEvent::OrganizationRenamed(event) => {
+                self.organizations.get_mut(&id).unwrap().0 = event.name.as_str().to_owned();
+            }
+            OrganizationEvent::OrganizationClosed(_) => {
+                self.members.retain(|(_, organization), _| *organization != id);
+            }
+            OrganizationEvent::OwnershipTransferred(event) => {
+                self.organizations.get_mut(&id).unwrap().1 = event.to;
+                self.members.insert((event.from, id), named(&event.role));
+                self.members.insert((event.to, id), None);
+            }
+            OrganizationEvent::MemberJoined(event) => {
+                self.members.insert((event.user_id, id), named(&event.role));
+            }
+            OrganizationEvent::MemberRoleChanged(event) => {
+                self.members.insert((event.user_id, id), named(&event.role));
+            }
+            OrganizationEvent::MemberLeft(event) => {
+                self.members.remove(&(event.user_id, id));
+            }
+            OrganizationEvent::MemberRemoved(event) => {
+                self.members.remove(&(event.user_id, id));
+            }
+            OrganizationEvent::MemberInvited(_)
+            | OrganizationEvent::InvitationWithdrawn(_)
+            | OrganizationEvent::InvitationDeclined(_) => {}
         }
     }
 
     /// What queries answer.
     async fn queried(world: &World) -> Self {
         let pool = world.pool();
-        let orders =
-            orders::list(&pool, orders::Listing::default(), None, u16::MAX).await.unwrap().orders;
+        let orders = orders::list(&pool, orders::Listing::of(Tenant::All), None, u16::MAX)
+            .await
+            .unwrap()
+            .orders;
         let products = products::list(&pool, &products::Listing::default(), None, u16::MAX)
             .await
             .unwrap()
             .products;
+        let listing = organizations::Listing { tenant: Tenant::All };
+        let known = organizations::list(&pool, listing, None, u16::MAX).await.unwrap();
+        let known = known.organizations.into_iter();
+        let mut members = BTreeMap::new();
+        for user in (0..6).map(user_id) {
+            for membership in organizations::of_member(&pool, user).await.unwrap() {
+                members.insert((user, membership.organization), membership.role);
+            }
+        }
         Self {
+            organizations: known.map(|known| (known.id, (known.name, known.owner))).collect(),
+            members,
             orders: orders
                 .into_iter()
                 .map(|order| (order.id, (order.status, order.total, order.lines.len())))
@@ -273,7 +383,7 @@ async fn what_was_is_what_a_query_would_have_found() {
     let now = Moment::Position(world.store.head().await.unwrap());
     for id in &history.orders {
         let was = time_travel::document::<Order>(&source, &ORDERS, *id, now).await.unwrap();
-        assert_eq!(was, orders::get(&world.pool(), *id).await.unwrap());
+        assert_eq!(was, orders::get(&world.pool(), Tenant::All, *id).await.unwrap());
     }
     worker.stop().await;
 }

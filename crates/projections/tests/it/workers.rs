@@ -18,7 +18,11 @@ async fn some_orders(world: &World) -> History {
 }
 
 async fn listed(world: &World) -> usize {
-    orders::list(&world.pool(), orders::Listing::default(), None, 1_000).await.unwrap().orders.len()
+    orders::list(&world.pool(), orders::Listing::of(projections::Tenant::All), None, 1_000)
+        .await
+        .unwrap()
+        .orders
+        .len()
 }
 
 /// How many slots of orders each worker that is there holds, the most first.
