@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Product;
-use crate::identity::{Role, Session, User};
+use crate::identity::{ApiKey, Role, Session, User};
 use crate::inventory::{Reservation, Stock};
 use crate::ordering::Order;
 use crate::{Event, Stream};
@@ -116,6 +116,8 @@ aggregates! {
     Session,
     /// A role.
     Role,
+    /// What lets a program in.
+    ApiKey,
 }
 
 /// The aggregates a decision is made on, by their streams.

@@ -53,3 +53,7 @@ id! {
     /// A stay of a user: from a login to its end.
     SessionId
 }
+id! {
+    /// What lets a program in on behalf of a user.
+    ApiKeyId
+}

@@ -65,6 +65,10 @@ name! {
     /// A person's name: 1 to 200 characters, none of them a control character, not blank.
     PersonName
 }
+name! {
+    /// The name of an API key: 1 to 200 characters, none of them a control character, not blank.
+    ApiKeyName
+}
 
 /// The text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
