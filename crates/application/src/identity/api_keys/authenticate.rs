@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::identity::{ApiKey, Grant, RoleName, User, api_key, user};
+use domain::identity::{ApiKey, Grant, IssuedKey, RoleName, User, api_key, user};
 use domain::ids::{ApiKeyId, UserId};
 use eventstore::answer::within;
 
@@ -22,7 +22,7 @@ pub struct AuthenticatedKey {
     /// What the user is granted.
     pub roles: Vec<RoleName>,
     /// What may be done with the key, as long as the user may.
-    pub grants: BTreeSet<Grant>,
+    pub grants: Arc<BTreeSet<Grant>>,
 }
 
 impl Identity {
@@ -66,7 +66,7 @@ impl Identity {
             key: known.id,
             user: known.issued.user_id,
             roles: known.roles.iter().cloned().collect(),
-            grants: known.issued.grants.clone(),
+            grants: Arc::clone(&known.grants),
         }
     }
 
@@ -113,7 +113,8 @@ impl Identity {
         // Whoever is erased is nobody any more.
         let goes_on = account.email.value().is_some() && issued.goes_on(account, read_at);
         let (name, roles) = (issued.name.clone().closed(), account.roles.clone());
-        let issued = domain::identity::IssuedKey { name, ..issued };
-        Ok(Some(KnownKey { id, issued, goes_on, roles, secrets, position, mark, read_at }))
+        let grants = Arc::new(issued.grants.clone());
+        let issued = IssuedKey { name, ..issued };
+        Ok(Some(KnownKey { id, issued, goes_on, roles, grants, secrets, position, mark, read_at }))
     }
 }

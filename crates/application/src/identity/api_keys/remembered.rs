@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use domain::identity::{IssuedKey, RoleName};
+use domain::identity::{Grant, IssuedKey, RoleName};
 use domain::ids::ApiKeyId;
 use eventstore::Position;
 use eventstore::personal::Mark;
@@ -35,6 +35,7 @@ pub(super) struct KnownKey {
     pub(super) goes_on: bool,
     /// Of the owner.
     pub(super) roles: BTreeSet<RoleName>,
+    pub(super) grants: Arc<BTreeSet<Grant>>,
     pub(super) secrets: Vec<(u32, TokenDigest)>,
     pub(super) position: Position,
     /// Before anything was opened.
