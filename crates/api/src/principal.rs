@@ -86,7 +86,10 @@ enum Who {
     Anybody,
     User(SignedIn),
     /// A program, on behalf of a user: it may do what the user may and the key grants.
-    Program { user: UserId, grants: Arc<BTreeSet<Grant>> },
+    Program {
+        user: UserId,
+        grants: Arc<BTreeSet<Grant>>,
+    },
 }
 
 /// A user who is logged in.

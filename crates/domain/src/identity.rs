@@ -20,10 +20,11 @@ pub use api_key::{
     ApiKey, CreateApiKey, IssuedKey, MOST_SECRETS, ReplacedSecret, RevokeApiKey, RotateApiKey,
 };
 pub use events::{
-    ApiKeyCreated, ApiKeyRevoked, ApiKeyRotated, Client, EmailChangeRequested, EmailChanged, EmailVerified, IdentityEvent, PasswordChanged,
-    PasswordResetRequested, ProfileChanged, RegistrationRepeated, RoleDefined, RoleGranted,
-    RoleRemoved, RoleWithdrawn, SessionEnded, SessionKept, SessionStarted, SessionsEnded,
-    UserDeactivated, UserRegistered, UserReinstated, UserSuspended, VerificationRequested,
+    ApiKeyCreated, ApiKeyRevoked, ApiKeyRotated, Client, EmailChangeRequested, EmailChanged,
+    EmailVerified, IdentityEvent, PasswordChanged, PasswordResetRequested, ProfileChanged,
+    RegistrationRepeated, RoleDefined, RoleGranted, RoleRemoved, RoleWithdrawn, SessionEnded,
+    SessionKept, SessionStarted, SessionsEnded, UserDeactivated, UserRegistered, UserReinstated,
+    UserSuspended, VerificationRequested,
 };
 pub use mailbox::{ChangeEmail, RequestVerification, VerifyEmail};
 pub use password::{RecordPassword, RequestPasswordReset};

@@ -33,6 +33,7 @@ pub mod why;
 
 pub mod orders;
 pub mod products;
+pub mod users;
 
 pub use document::Document;
 pub use engine::{Engine, Status, Worker};
@@ -49,4 +50,4 @@ pub use source::{Decode, Source};
 struct AddingOne;
 
 /// Every read model there is.
-pub const ALL: &[&Projection] = &[&orders::ORDERS, &products::PRODUCTS];
+pub const ALL: &[&Projection] = &[&orders::ORDERS, &products::PRODUCTS, &users::USERS];

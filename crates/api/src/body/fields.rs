@@ -87,7 +87,10 @@ impl<'a> Fields<'a> {
     }
 
     /// The field `name`, if it is there and not null; nothing if it is wrong.
-    pub(crate) fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<Option<T>> {
+    pub(crate) fn optional<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+    ) -> Option<Option<T>> {
         if self.given.iter().any(|(given, _)| given == name) {
             return self.value(name);
         }

@@ -117,7 +117,10 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     token.map(Some).ok_or_else(|| {
-        Problem::new(Code::InvalidToken, "`Authorization` must be `Bearer` and one access token or API key.")
+        Problem::new(
+            Code::InvalidToken,
+            "`Authorization` must be `Bearer` and one access token or API key.",
+        )
     })
 }
 

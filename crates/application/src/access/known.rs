@@ -84,9 +84,7 @@ impl Known {
             Credential::Session(session) => self.sessions.get(&session),
             Credential::ApiKey(key) => self.keys.get(&key),
         };
-        bearer.position >= self.since
-            && !is_stale(by)
-            && !is_stale(self.users.get(&bearer.user))
+        bearer.position >= self.since && !is_stale(by) && !is_stale(self.users.get(&bearer.user))
     }
 
     /// Drops what happened before `over`: what it made stale is over by itself.

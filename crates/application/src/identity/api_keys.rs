@@ -146,6 +146,7 @@ impl Identity {
             first_kept: issued.first_kept(),
         };
         let receipt = self.execute(&command, &[secret]).await?;
+        self.api_keys.forget(key);
         Ok(GivenApiKey { id: key, secret: told_once(&token, &receipt), receipt })
     }
 
@@ -161,7 +162,10 @@ impl Identity {
         let revoke = RevokeApiKey { key_id: key, user_id: user };
         let asked = ("revoke-api-key", user, key);
         let command = self.command(origin, &asked, vec![Box::new(revoke)])?;
-        self.execute(&command, &[Secret::ApiKeyGone { key }]).await
+        let receipt = self.execute(&command, &[Secret::ApiKeyGone { key }]).await?;
+        // Others hear of it; this process need not wait for that.
+        self.api_keys.forget(key);
+        Ok(receipt)
     }
 
     /// The API keys of `user` that are not revoked, the newest first.
@@ -197,8 +201,10 @@ impl Identity {
         key: ApiKeyId,
     ) -> Result<Option<ApiKeyShown>, IdentityError> {
         let Some(issued) = self.issued(user, key).await? else { return Ok(None) };
-        let used_at =
-            sqlx::query_scalar!("SELECT used_at FROM identity.api_keys WHERE key_id = $1", key.get());
+        let used_at = sqlx::query_scalar!(
+            "SELECT used_at FROM identity.api_keys WHERE key_id = $1",
+            key.get()
+        );
         let used_at = within(used_at.fetch_optional(self.bus.store().pool())).await?.flatten();
         Ok(Some(show(key, &issued, used_at, self.bus.clock.now())))
     }

@@ -55,8 +55,7 @@ impl Identity {
         if uses.is_empty() {
             return Ok(());
         }
-        let (keys, times): (Vec<_>, Vec<_>) =
-            uses.iter().map(|(key, at)| (key.get(), *at)).unzip();
+        let (keys, times): (Vec<_>, Vec<_>) = uses.iter().map(|(key, at)| (key.get(), *at)).unzip();
         let written = sqlx::query!(
             "
             UPDATE identity.api_keys AS key
