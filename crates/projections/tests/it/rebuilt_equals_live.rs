@@ -1,23 +1,26 @@
 //! Law 7: read models are functions of the log, whoever applies it, in whatever batches, and however
 //! often whoever does it dies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use application::Undecodable;
+use chrono::{DateTime, Utc};
 use domain::Event;
 use domain::catalog::CatalogEvent;
-use domain::ids::{OrderId, ProductId};
+use domain::identity::{IdentityEvent, Standing};
+use domain::ids::{OrderId, ProductId, UserId};
 use domain::inventory::InventoryEvent;
 use domain::ordering::OrderingEvent;
 use eventstore::{EventStore, Filter, Moment, Position};
 use futures_util::TryStreamExt;
 use projections::orders::{self, ORDERS, Order, Status};
 use projections::products::{self, PRODUCTS, Product};
+use projections::users;
 use projections::{Entry, Projection, time_travel};
 use proptest::prelude::*;
 use sqlx::AssertSqlSafe;
 
-use crate::history::History;
+use crate::history::{History, Turn};
 use crate::support::{Running, World, rows_in};
 
 #[derive(Debug, Clone)]
@@ -34,6 +37,13 @@ enum Step {
     },
     Tell {
         count: u16,
+    },
+    Register {
+        is_verified: bool,
+    },
+    Turn {
+        user: usize,
+        turn: Turn,
     },
     /// A process comes.
     Start,
@@ -57,12 +67,26 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => prop::collection::btree_map(0..6_usize, 1..5_i64, 1..4)
             .prop_map(|lines| Step::Place { lines: lines.into_iter().collect() }),
         6 => (1..8_u16).prop_map(|count| Step::Tell { count }),
+        3 => any::<bool>().prop_map(|is_verified| Step::Register { is_verified }),
+        9 => (0..4_usize, turns()).prop_map(|(user, turn)| Step::Turn { user, turn }),
         2 => Just(Step::Start),
         2 => any::<usize>().prop_map(|which| Step::Kill { which }),
         2 => Just(Step::Fence),
         1 => any::<usize>().prop_map(|which| Step::Rebuild { which }),
     ];
     prop::collection::vec(step, 1..40)
+}
+
+fn turns() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        2 => Just(Turn::Verify),
+        1 => Just(Turn::Suspend),
+        1 => Just(Turn::Reinstate),
+        1 => Just(Turn::Deactivate),
+        3 => (0..3_u8).prop_map(Turn::Grant),
+        1 => (0..3_u8).prop_map(Turn::Withdraw),
+        4 => Just(Turn::LogIn),
+    ]
 }
 
 async fn live(history: &mut History, world: &World, steps: Vec<Step>) -> Vec<Running> {
@@ -85,6 +109,12 @@ async fn live(history: &mut History, world: &World, steps: Vec<Step>) -> Vec<Run
             }
             Step::Tell { count } => {
                 history.tell(world, count).await;
+            }
+            Step::Register { is_verified } => history.register(world, is_verified).await,
+            Step::Turn { user, turn } => {
+                if user < history.users.len() {
+                    history.turn(world, user, turn).await;
+                }
             }
             Step::Start if processes.len() < 4 => processes.push(world.follow()),
             Step::Start => {}
@@ -143,7 +173,11 @@ async fn applied(world: &World, projection: &Projection, cuts: &[usize]) -> Vec<
 struct Model {
     orders: BTreeMap<OrderId, (Status, i64, usize)>,
     products: BTreeMap<ProductId, (i64, i64)>,
+    users: BTreeMap<UserId, Known>,
 }
+
+/// How an account stands, whether its address is proved, its roles and its last login.
+type Known = (Standing, bool, BTreeSet<String>, Option<DateTime<Utc>>);
 
 impl Model {
     fn take(&mut self, event: &Event) {
@@ -172,7 +206,32 @@ impl Model {
                 self.products.get_mut(&event.product_id).unwrap().1 -=
                     i64::from(event.quantity.get());
             }
-            Event::Identity(_) | Event::Inventory(_) => {}
+            Event::Identity(event) => self.take_of_users(event),
+            Event::Inventory(_) => {}
+        }
+    }
+
+    fn take_of_users(&mut self, event: &IdentityEvent) {
+        let mut known = |user| self.users.get_mut(&user).unwrap();
+        match event {
+            IdentityEvent::UserRegistered(event) => {
+                let new = (Standing::Active, event.is_verified, BTreeSet::new(), None);
+                self.users.insert(event.user_id, new);
+            }
+            IdentityEvent::EmailVerified(event) => known(event.user_id).1 = true,
+            IdentityEvent::UserSuspended(event) => known(event.user_id).0 = Standing::Suspended,
+            IdentityEvent::UserReinstated(event) => known(event.user_id).0 = Standing::Active,
+            IdentityEvent::UserDeactivated(event) => known(event.user_id).0 = Standing::Deactivated,
+            IdentityEvent::RoleGranted(event) => {
+                known(event.user_id).2.insert(event.role.to_string());
+            }
+            IdentityEvent::RoleWithdrawn(event) => {
+                known(event.user_id).2.remove(event.role.as_str());
+            }
+            IdentityEvent::SessionStarted(event) => {
+                known(event.user_id).3 = Some(event.started_at);
+            }
+            _ => {}
         }
     }
 
@@ -185,6 +244,8 @@ impl Model {
             .await
             .unwrap()
             .products;
+        let users =
+            users::list(&pool, &users::Listing::default(), None, u16::MAX).await.unwrap().users;
         Self {
             orders: orders
                 .into_iter()
@@ -193,6 +254,12 @@ impl Model {
             products: products
                 .into_iter()
                 .map(|product| (product.id, (product.price, product.available)))
+                .collect(),
+            users: users
+                .into_iter()
+                .map(|user| {
+                    (user.id, (user.standing, user.is_verified, user.roles, user.last_login_at))
+                })
                 .collect(),
         }
     }
