@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use domain::identity::{API_KEY, Grant};
 use domain::ids::ApiKeyId;
 use schemars::JsonSchema;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ struct GivenBody<'a> {
 /// Answers with `given`, which nobody is to keep on the way.
 fn answer(status: StatusCode, given: &GivenApiKey) -> Response {
     let GivenApiKey { id, secret, receipt } = given;
-    let body = GivenBody { id: *id, api_key: secret.as_ref().map(|key| key.expose_secret()) };
+    let body = GivenBody { id: *id, api_key: secret.as_ref().map(ExposeSecret::expose_secret) };
     let mut response = (status, Json(body)).into_response();
     receipts::tell(response.headers_mut(), receipt, API_KEY);
     response

@@ -87,6 +87,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The field `name`, if it is there and not null; nothing if it is wrong.
+    #[expect(clippy::option_option, reason = "it may be wrong, absent or there")]
     pub(crate) fn optional<T: DeserializeOwned>(
         &mut self,
         name: &'static str,

@@ -139,7 +139,7 @@ impl Identity {
             previous_until: now + overlap,
         };
         let command = self.command(origin, &asked, vec![Box::new(rotate)])?;
-        let secret = Secret::ApiKeySecret {
+        let secret = Secret::ApiKeyRotated {
             key,
             number: issued.number + 1,
             digest: &digest,

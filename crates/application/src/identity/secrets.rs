@@ -51,7 +51,7 @@ pub(super) enum Secret<'a> {
         expires_at: Option<DateTime<Utc>>,
     },
     /// The next secret of an API key.
-    ApiKeySecret {
+    ApiKeyRotated {
         /// The key.
         key: ApiKeyId,
         /// Counts its secrets.
@@ -136,7 +136,7 @@ impl Secret<'_> {
                 .execute(connection)
                 .await?;
             }
-            Self::ApiKey { .. } | Self::ApiKeySecret { .. } | Self::ApiKeyGone { .. } => {
+            Self::ApiKey { .. } | Self::ApiKeyRotated { .. } | Self::ApiKeyGone { .. } => {
                 self.write_of_api_key(connection).await?;
             }
         }
@@ -167,7 +167,7 @@ impl Secret<'_> {
                     return Err(SecretError::TooManyApiKeys);
                 }
             }
-            Self::ApiKeySecret { key, number, digest, first_kept } => {
+            Self::ApiKeyRotated { key, number, digest, first_kept } => {
                 let number = i64::from(number);
                 let made = sqlx::query!(
                     "
