@@ -212,27 +212,34 @@ impl Model {
     }
 
     fn take_of_users(&mut self, event: &IdentityEvent) {
-        let mut known = |user| self.users.get_mut(&user).unwrap();
         match event {
             IdentityEvent::UserRegistered(event) => {
                 let new = (Standing::Active, event.is_verified, BTreeSet::new(), None);
                 self.users.insert(event.user_id, new);
             }
-            IdentityEvent::EmailVerified(event) => known(event.user_id).1 = true,
-            IdentityEvent::UserSuspended(event) => known(event.user_id).0 = Standing::Suspended,
-            IdentityEvent::UserReinstated(event) => known(event.user_id).0 = Standing::Active,
-            IdentityEvent::UserDeactivated(event) => known(event.user_id).0 = Standing::Deactivated,
+            IdentityEvent::EmailVerified(event) => self.known(event.user_id).1 = true,
+            IdentityEvent::UserSuspended(event) => {
+                self.known(event.user_id).0 = Standing::Suspended
+            }
+            IdentityEvent::UserReinstated(event) => self.known(event.user_id).0 = Standing::Active,
+            IdentityEvent::UserDeactivated(event) => {
+                self.known(event.user_id).0 = Standing::Deactivated
+            }
             IdentityEvent::RoleGranted(event) => {
-                known(event.user_id).2.insert(event.role.to_string());
+                self.known(event.user_id).2.insert(event.role.to_string());
             }
             IdentityEvent::RoleWithdrawn(event) => {
-                known(event.user_id).2.remove(event.role.as_str());
+                self.known(event.user_id).2.remove(event.role.as_str());
             }
             IdentityEvent::SessionStarted(event) => {
-                known(event.user_id).3 = Some(event.started_at);
+                self.known(event.user_id).3 = Some(event.started_at);
             }
             _ => {}
         }
+    }
+
+    fn known(&mut self, user: UserId) -> &mut Known {
+        self.users.get_mut(&user).unwrap()
     }
 
     /// What queries answer.
