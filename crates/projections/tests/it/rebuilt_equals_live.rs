@@ -219,11 +219,11 @@ impl Model {
             }
             IdentityEvent::EmailVerified(event) => self.known(event.user_id).1 = true,
             IdentityEvent::UserSuspended(event) => {
-                self.known(event.user_id).0 = Standing::Suspended
+                self.known(event.user_id).0 = Standing::Suspended;
             }
             IdentityEvent::UserReinstated(event) => self.known(event.user_id).0 = Standing::Active,
             IdentityEvent::UserDeactivated(event) => {
-                self.known(event.user_id).0 = Standing::Deactivated
+                self.known(event.user_id).0 = Standing::Deactivated;
             }
             IdentityEvent::RoleGranted(event) => {
                 self.known(event.user_id).2.insert(event.role.to_string());
