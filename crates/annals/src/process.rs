@@ -296,6 +296,7 @@ impl Process {
         let settings = &self.config.identity;
         let (clock, lifetime) = (Arc::new(SystemClock), settings.lifetimes().access_token);
         spawn(tasks, access.clone().follow(clock, lifetime, stop.clone()));
+        spawn(tasks, identity.clone().keep_uses(stop.clone()));
         let keys = identity.keys().clone();
         spawn(tasks, identity::keep_keys(keys, settings.rotation(), stop.clone()));
     }

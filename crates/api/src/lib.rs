@@ -36,6 +36,7 @@ pub mod problem;
 pub mod serve;
 
 mod accounts;
+mod api_keys;
 mod audit;
 mod me;
 mod orders;
@@ -69,6 +70,7 @@ fn routes() -> routes::Routes {
     accounts::routes()
         .and(sessions::routes())
         .and(me::routes())
+        .and(api_keys::routes())
         .and(users::routes())
         .and(roles::routes())
         .and(organizations::routes())

@@ -129,15 +129,17 @@ impl Operation {
             Code::DeadlineExceeded,
             Code::Internal,
         ];
+        let takes_a_session = permission == Permission::OwnAccount;
+        let session = takes_a_session.then_some(Code::SessionRequired);
         Self {
             id,
             summary,
             permission,
-            reach: if permission == Permission::OwnAccount { Reach::Own } else { Reach::All },
+            reach: if takes_a_session { Reach::Own } else { Reach::All },
             parameters: Vec::new(),
             body: None,
             answers: Vec::new(),
-            problems: problems.into(),
+            problems: problems.into_iter().chain(session).collect(),
             key: None,
             is_described: true,
         }
@@ -240,6 +242,17 @@ impl Operation {
             status: StatusCode::CREATED,
             description,
             headers: vec![LOCATION, ETAG, POSITION, REPLAYED],
+            content: Some(Content { media_type: "application/json", schema, example }),
+        })
+    }
+
+    /// Answers 200 with a `T` once it has changed.
+    pub(crate) fn tells<T: JsonSchema>(self, description: &'static str, example: Value) -> Self {
+        let schema = schema_of::<T> as SchemaOf;
+        self.answers_with(Answer {
+            status: StatusCode::OK,
+            description,
+            headers: vec![ETAG, POSITION, REPLAYED],
             content: Some(Content { media_type: "application/json", schema, example }),
         })
     }

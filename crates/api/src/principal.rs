@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
+use application::identity::AuthenticatedKey;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::identity::{Grant, PermissionName, Reach};
@@ -81,7 +82,7 @@ permissions! {
 pub(crate) struct Principal {
     /// What events and command ids call it.
     actor: Arc<str>,
-    signed_in: Option<SignedIn>,
+    who: Who,
     /// What everybody may do.
     everybody: Grants,
     /// What its roles grant.
@@ -115,6 +116,18 @@ impl Scope {
     }
 }
 
+/// What is known of who asks.
+#[derive(Debug, Clone)]
+enum Who {
+    Anybody,
+    User(SignedIn),
+    /// A program, on behalf of a user: it may do what the user may and the key grants.
+    Program {
+        user: UserId,
+        grants: Arc<BTreeSet<Grant>>,
+    },
+}
+
 /// A user who is logged in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SignedIn {
@@ -129,13 +142,8 @@ pub struct Grants(Arc<BTreeSet<Permission>>);
 impl Principal {
     pub(crate) fn anonymous(everybody: Grants) -> Self {
         static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
-        Self {
-            actor: ANONYMOUS.clone(),
-            signed_in: None,
-            everybody,
-            roles: Vec::new(),
-            acting: None,
-        }
+        let (actor, who) = (ANONYMOUS.clone(), Who::Anybody);
+        Self { actor, who, everybody, roles: Vec::new(), acting: None }
     }
 
     /// A user, who may do what everybody may, what `roles` grant, and what comes with being logged in.
@@ -145,7 +153,19 @@ impl Principal {
         roles: Vec<Arc<BTreeSet<Grant>>>,
     ) -> Self {
         let actor = format!("user:{}", signed_in.user).into();
-        Self { actor, signed_in: Some(signed_in), everybody, roles, acting: None }
+        Self { actor, who: Who::User(signed_in), everybody, roles, acting: None }
+    }
+
+    /// A program that has the API key `known`, of a user who may do what `roles` grant.
+    pub(crate) fn program(
+        known: &AuthenticatedKey,
+        everybody: Grants,
+        roles: Vec<Arc<BTreeSet<Grant>>>,
+    ) -> Self {
+        let AuthenticatedKey { key, user, grants, .. } = known;
+        let actor = format!("api-key:{key}/user:{user}").into();
+        let who = Who::Program { user: *user, grants: Arc::clone(grants) };
+        Self { actor, who, everybody, roles, acting: None }
     }
 
     /// Who acts in an organization.
@@ -169,9 +189,24 @@ impl Principal {
     /// The user, if it is one.
     ///
     /// # Errors
-    /// Nobody is logged in.
+    /// Nobody is logged in: it is a stranger or a program.
     pub(crate) fn signed_in(&self) -> Result<SignedIn, Problem> {
-        self.signed_in.ok_or_else(not_logged_in)
+        match &self.who {
+            Who::Anybody => Err(not_logged_in()),
+            Who::User(signed_in) => Ok(*signed_in),
+            Who::Program { .. } => Err(takes_a_session()),
+        }
+    }
+
+    /// The user it is, or on whose behalf it asks.
+    ///
+    /// # Errors
+    /// It is a stranger.
+    pub(crate) fn user_id(&self) -> Result<UserId, Problem> {
+        match &self.who {
+            Who::Anybody => Err(not_logged_in()),
+            Who::User(SignedIn { user, .. }) | Who::Program { user, .. } => Ok(*user),
+        }
     }
 
     /// How far `permission` goes; nothing if it is not granted.
@@ -179,16 +214,25 @@ impl Principal {
         if self.everybody.0.contains(&permission) {
             return Some(Reach::All);
         }
-        let own = permission == Permission::OwnAccount && self.signed_in.is_some();
-        let granted = self.roles.iter().filter_map(|role| reach_of(role, permission)).max();
-        let everywhere = granted.max(own.then_some(Reach::Own)).map(|reach| match &self.acting {
+        let granted = self.roles.iter().filter_map(|role| reach_in(role, permission)).max();
+        let everywhere = granted.map(|reach| match &self.acting {
             Some(acting) if acting.is_confined => reach.min(Reach::Organization),
             // Where there is no organization, what is of it is what is one's own.
             None if reach == Reach::Organization => Reach::Own,
             Some(_) | None => reach,
         });
-        let here = self.acting.as_ref().and_then(|acting| reach_of(&acting.role, permission));
-        everywhere.max(here.map(|reach| reach.min(Reach::Organization)))
+        let here = self.acting.as_ref().and_then(|acting| reach_in(&acting.role, permission));
+        let held = everywhere.max(here.map(|reach| reach.min(Reach::Organization)));
+        match &self.who {
+            Who::Anybody => held,
+            Who::User(_) => {
+                let own = permission == Permission::OwnAccount;
+                held.max(own.then_some(Reach::Own))
+            }
+            // What comes with being logged in does not come with a key.
+            Who::Program { .. } if permission == Permission::OwnAccount => None,
+            Who::Program { grants, .. } => held.min(reach_in(grants, permission)),
+        }
     }
 
     /// Refuses if it has not `permission`, as far as `reach`.
@@ -197,10 +241,11 @@ impl Principal {
             return Ok(());
         }
         let detail = format!("It takes the permission `{permission}`.");
-        if self.signed_in.is_none() {
-            return Err(Problem::new(Code::NotLoggedIn, detail));
-        }
-        Err(Problem::new(Code::Forbidden, detail))
+        Err(match &self.who {
+            Who::Anybody => Problem::new(Code::NotLoggedIn, detail),
+            Who::Program { .. } if permission == Permission::OwnAccount => takes_a_session(),
+            Who::User(_) | Who::Program { .. } => Problem::new(Code::Forbidden, detail),
+        })
     }
 
     /// What it may see by `permission`.
@@ -212,7 +257,7 @@ impl Principal {
         Ok(match self.reach(permission) {
             Some(Reach::All) => Scope { tenant: Tenant::All, owner: None },
             Some(Reach::Organization) => Scope { tenant, owner: None },
-            Some(Reach::Own) | None => Scope { tenant, owner: Some(self.signed_in()?.user) },
+            Some(Reach::Own) | None => Scope { tenant, owner: Some(self.user_id()?) },
         })
     }
 
@@ -249,6 +294,19 @@ fn reach_of(role: &BTreeSet<Grant>, permission: Permission) -> Option<Reach> {
 
 fn not_logged_in() -> Problem {
     Problem::new(Code::NotLoggedIn, "It takes a login.")
+}
+
+fn takes_a_session() -> Problem {
+    Problem::new(Code::SessionRequired, "It takes a login, and an API key is none.")
+}
+
+/// How far `permission` goes by `grants`.
+fn reach_in(grants: &BTreeSet<Grant>, permission: Permission) -> Option<Reach> {
+    let granted = grants.iter().filter(|grant| {
+        let name = grant.permission.as_str();
+        name == "*" || name == permission.as_str()
+    });
+    granted.map(|grant| grant.reach).max()
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for SignedIn {

@@ -62,7 +62,7 @@ impl IntoResponse for Changed {
 }
 
 /// What a receipt says, in headers.
-fn tell(headers: &mut HeaderMap, receipt: &Receipt, category: &str) {
+pub(crate) fn tell(headers: &mut HeaderMap, receipt: &Receipt, category: &str) {
     headers.insert(ANNALS_POSITION, HeaderValue::from(receipt.position.get()));
     if let Some(tag) = ETag::after(receipt, category).and_then(ETag::value) {
         headers.insert(header::ETAG, tag);

@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::body::Fields;
 use crate::operation::Parameter;
+use crate::principal::Permission;
 use crate::routes::Routes;
 
 pub(crate) fn routes() -> Routes {
@@ -37,4 +39,21 @@ fn grants() -> Value {
         {"permission": "orders.read", "reach": "all"},
         {"permission": "products.manage", "reach": "all"},
     ])
+}
+
+/// The field `grants`: at most 100, of permissions that there are.
+pub(crate) fn read_grants(fields: &mut Fields<'_>) -> Option<Vec<Grant>> {
+    let grants: Vec<Grant> = fields.value("grants")?;
+    if grants.len() > 100 {
+        return fields.refuse("grants", "are at most 100".to_owned());
+    }
+    let unknown = |grant: &&Grant| {
+        let name = grant.permission.as_str();
+        name != "*" && name.parse::<Permission>().is_err()
+    };
+    if let Some(unknown) = grants.iter().find(unknown) {
+        let detail = format!("there is no permission `{}`", unknown.permission);
+        return fields.refuse("grants", detail);
+    }
+    Some(grants)
 }

@@ -1,8 +1,8 @@
 //! Who may do what, known without asking: what a process follows the log for.
 //!
 //! An access token says who asks; what has happened since it was issued is not in it. [`Access`] knows:
-//! which roles there are, and which sessions and users something happened to that makes their tokens
-//! stale, for as long as such tokens can be valid. It asks the log five times a second, and answers from
+//! which roles there are, and which sessions, API keys and users something happened to that makes
+//! their tokens stale, and what is remembered of them, for as long as such tokens can be valid. It asks the log five times a second, and answers from
 //! memory; when it has not heard from the log for [`TRUST`], or a token was issued when the log was
 //! further than it knows, it asks before it answers: whoever was granted something and got a token with
 //! it is not told that there is no such role.
@@ -20,7 +20,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use domain::Event;
 use domain::identity::{Grant, IdentityEvent, RoleName};
-use domain::ids::{SessionId, UserId};
+use domain::ids::{ApiKeyId, SessionId, UserId};
 use domain::organizations::OrganizationEvent;
 use eventstore::answer::within;
 use eventstore::{EventStore, Moment, Position, Query, QueryItem, Tag};
@@ -59,15 +59,24 @@ pub struct Access {
     asking: Arc<Mutex<()>>,
 }
 
-/// Who asks, by a token that was issued when the log was at a position.
+/// Who asks, by what was known when the log was at a position.
 #[derive(Debug, Clone, Copy)]
 pub struct Bearer {
     /// The user.
     pub user: UserId,
-    /// The session.
-    pub session: SessionId,
-    /// How far the log had come.
+    /// By what.
+    pub by: Credential,
+    /// How far the log had come when the token was issued, or the key was read.
     pub position: Position,
+}
+
+/// By what somebody is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token of a session.
+    Session(SessionId),
+    /// An API key.
+    ApiKey(ApiKeyId),
 }
 
 /// Why the log could not be asked.
@@ -126,7 +135,7 @@ impl Access {
         }
     }
 
-    /// Whether the token of `bearer` still counts: nothing made it stale, as far as was known at most
+    /// Whether the token of `bearer`, or what is remembered of the key, still counts: nothing made it stale, as far as was known at most
     /// [`TRUST`] ago, and when it was issued.
     ///
     /// # Errors
@@ -219,8 +228,11 @@ pub(crate) fn tag(event: &IdentityEvent) -> Option<Tag> {
         | IdentityEvent::SessionEnded(_)
         | IdentityEvent::UserSuspended(_)
         | IdentityEvent::UserDeactivated(_)
+        | IdentityEvent::UserReinstated(_)
         | IdentityEvent::RoleGranted(_)
-        | IdentityEvent::RoleWithdrawn(_) => STALE,
+        | IdentityEvent::RoleWithdrawn(_)
+        | IdentityEvent::ApiKeyRotated(_)
+        | IdentityEvent::ApiKeyRevoked(_) => STALE,
         IdentityEvent::UserRegistered(_)
         | IdentityEvent::RegistrationRepeated(_)
         | IdentityEvent::VerificationRequested(_)
@@ -229,9 +241,9 @@ pub(crate) fn tag(event: &IdentityEvent) -> Option<Tag> {
         | IdentityEvent::EmailChanged(_)
         | IdentityEvent::ProfileChanged(_)
         | IdentityEvent::PasswordResetRequested(_)
-        | IdentityEvent::UserReinstated(_)
         | IdentityEvent::SessionStarted(_)
-        | IdentityEvent::SessionKept(_) => return None,
+        | IdentityEvent::SessionKept(_)
+        | IdentityEvent::ApiKeyCreated(_) => return None,
     };
     Some(tag_of(tag))
 }

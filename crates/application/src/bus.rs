@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::{Aggregates, Stream};
 use eventstore::aggregate::{Decided, ExecuteError, LoadError, Repository, Settings, States};
 use eventstore::{Digests, EventStore, Keyring, KeyringError, Receipt, StreamId, StreamVersion};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sqlx::PgConnection;
 
 use crate::aggregates::{AnyAggregate, AnyEvent};
@@ -13,6 +14,9 @@ use crate::command::Command;
 use crate::ports::{Clock, IdSource};
 use crate::span::CommandSpan;
 use crate::{MessageLimit, Refusal, codec};
+
+/// How many aggregates are loaded at a time, each on a connection: others want some as well.
+const SIDE_BY_SIDE: usize = 4;
 
 /// Loads, decides, appends. Clones share everything.
 #[derive(Clone)]
@@ -47,16 +51,22 @@ impl CommandBus {
         Ok(Self { aggregates, digests: Some(digests), ..self })
     }
 
-    /// The aggregates of `streams` as they are now, what is personal in them opened.
+    /// The aggregates of `streams` as they are now, what is personal in them opened; some at a time,
+    /// each by itself.
     ///
     /// # Errors
     /// See [`LoadError`].
     pub(crate) async fn load(&self, streams: &[Stream]) -> Result<Aggregates, LoadError> {
+        let load = |stream: Stream| async move {
+            let loaded = self.aggregates.load(&codec::stream_id(stream)).await?;
+            Ok::<_, LoadError>((stream, loaded.state))
+        };
+        let loading = stream::iter(streams.iter().copied()).map(load);
+        let loaded: Vec<_> = loading.buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
         let mut aggregates = Aggregates::default();
-        for stream in streams {
-            let loaded = self.aggregates.load(&codec::stream_id(*stream)).await?;
-            if let AnyAggregate(Some(state)) = loaded.state {
-                aggregates.insert(*stream, state);
+        for (stream, state) in loaded {
+            if let AnyAggregate(Some(state)) = state {
+                aggregates.insert(stream, state);
             }
         }
         Ok(aggregates)

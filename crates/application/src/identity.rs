@@ -5,9 +5,11 @@
 //! asks learns nothing of others: see [`Identity::register`] and [`Identity::log_in`].
 //!
 //! Tokens: an access token says for some minutes who asks ([`crate::access`] knows which of them are
-//! stale); the refresh token of a session gets the next one, and is replaced each time.
+//! stale); the refresh token of a session gets the next one, and is replaced each time. A program has
+//! an API key instead, which is remembered for as long as nothing happens to it or its owner.
 
 mod accounts;
+mod api_keys;
 mod authenticate;
 mod failures;
 mod log_in;
@@ -43,6 +45,7 @@ use crate::{CommandBus, CommandError, codec};
 use secrets::SecretError;
 
 pub use accounts::{ChangeEmail, ChangePassword, Register};
+pub use api_keys::{ApiKeyShown, AuthenticatedKey, GivenApiKey, NewApiKey, RotateKey};
 pub use authenticate::{Authenticated, NotAuthenticated};
 pub use log_in::LogIn;
 pub use mailed::{Mailed, Purpose};
@@ -81,6 +84,8 @@ pub struct Identity {
     tokens: Arc<dyn AccessTokens>,
     keys: SigningKeys,
     lifetimes: Lifetimes,
+    /// What is remembered of API keys.
+    api_keys: Arc<api_keys::Remembered>,
     /// Transactions at once: each may want another connection, for the key of a new subject, so half of
     /// the connections are left for that.
     transactions: Arc<Semaphore>,
@@ -136,6 +141,9 @@ pub enum IdentityError {
     /// Somebody else has proved to have the address.
     #[error("the address has another account")]
     AddressTaken,
+    /// The user has as many API keys as may be.
+    #[error("the user has as many API keys as may be")]
+    TooManyApiKeys,
     /// More want to come in than can be looked at.
     #[error("too many passwords are to be checked")]
     Busy,
@@ -178,6 +186,11 @@ impl From<SecretError> for IdentityError {
     fn from(error: SecretError) -> Self {
         match error {
             SecretError::Gone => Self::InvalidToken,
+            SecretError::TooManyApiKeys => Self::TooManyApiKeys,
+            SecretError::ApiKeyRotated(key) => {
+                let rotated = domain::identity::Rejection::ApiKeyRotated(key);
+                Self::Command(CommandError::Rejected(domain::Rejection::from(rotated).into()))
+            }
             SecretError::Database(error) => Self::Database(error),
         }
     }
@@ -190,7 +203,18 @@ impl Identity {
         let Parts { passwords, breached, randomness, tokens, keys, lifetimes } = parts;
         let most = bus.store().pool().options().get_max_connections() / 2;
         let transactions = Arc::new(Semaphore::new(most.max(1).try_into().unwrap_or(1)));
-        Self { bus, passwords, breached, randomness, tokens, keys, lifetimes, transactions }
+        let api_keys = Arc::default();
+        Self {
+            bus,
+            passwords,
+            breached,
+            randomness,
+            tokens,
+            keys,
+            lifetimes,
+            api_keys,
+            transactions,
+        }
     }
 
     /// Where its commands go.

@@ -6,7 +6,10 @@
 //!
 //! There is no check sum in it. It would tell tokens that were mistyped from those that are unknown
 //! without a query, but tokens are not typed, whoever tries them can compute a check sum as well, and
-//! the query is one look into an index.
+//! the query is one look into an index. API keys have one, and say which key they are of, because
+//! they lie about for longer: [`OpaqueToken::of_api_key`].
+
+mod api_key;
 
 use std::fmt;
 
@@ -18,6 +21,8 @@ use zeroize::Zeroizing;
 use crate::ports::{NoRandomness, Randomness};
 use crate::secret_digest::secret_digest;
 
+pub use api_key::API_KEY_PREFIX;
+
 /// What a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenKind {
@@ -27,14 +32,11 @@ pub enum TokenKind {
     EmailVerification,
     /// A new password instead of one that was forgotten.
     PasswordReset,
-    /// Access for a program.
-    ApiKey,
 }
 
 impl TokenKind {
     /// Every kind.
-    pub const ALL: [Self; 4] =
-        [Self::Refresh, Self::EmailVerification, Self::PasswordReset, Self::ApiKey];
+    pub const ALL: [Self; 3] = [Self::Refresh, Self::EmailVerification, Self::PasswordReset];
 
     /// What tokens of this kind begin with.
     #[must_use]
@@ -43,7 +45,6 @@ impl TokenKind {
             Self::Refresh => "anr_",
             Self::EmailVerification => "anv_",
             Self::PasswordReset => "anp_",
-            Self::ApiKey => "ank_",
         }
     }
 }
@@ -159,9 +160,9 @@ mod tests {
 
     #[test]
     fn shows_nothing() {
-        let token = OpaqueToken::new(TokenKind::ApiKey, &Counted::default()).unwrap();
+        let token = OpaqueToken::new(TokenKind::PasswordReset, &Counted::default()).unwrap();
         let shown = format!("{token:?}");
-        assert!(shown.contains("TokenDigest(..)") && !shown.contains("ank_"), "{shown}");
+        assert!(shown.contains("TokenDigest(..)") && !shown.contains("anp_"), "{shown}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Product;
-use crate::identity::{Role, Session, User};
+use crate::identity::{ApiKey, Role, Session, User};
 use crate::inventory::{Reservation, Stock};
 use crate::ordering::Order;
 use crate::organizations::Organization;
@@ -119,6 +119,8 @@ aggregates! {
     Role,
     /// An organization.
     Organization,
+    /// What lets a program in.
+    ApiKey,
 }
 
 /// The aggregates a decision is made on, by their streams.

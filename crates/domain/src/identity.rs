@@ -5,6 +5,7 @@
 
 pub mod messages;
 
+mod api_key;
 mod events;
 mod mailbox;
 mod password;
@@ -15,11 +16,15 @@ mod session;
 mod standing;
 mod user;
 
+pub use api_key::{
+    ApiKey, CreateApiKey, IssuedKey, MOST_SECRETS, ReplacedSecret, RevokeApiKey, RotateApiKey,
+};
 pub use events::{
-    Client, EmailChangeRequested, EmailChanged, EmailVerified, IdentityEvent, PasswordChanged,
-    PasswordResetRequested, ProfileChanged, RegistrationRepeated, RoleDefined, RoleGranted,
-    RoleRemoved, RoleWithdrawn, SessionEnded, SessionKept, SessionStarted, SessionsEnded,
-    UserDeactivated, UserRegistered, UserReinstated, UserSuspended, VerificationRequested,
+    ApiKeyCreated, ApiKeyRevoked, ApiKeyRotated, Client, EmailChangeRequested, EmailChanged,
+    EmailVerified, IdentityEvent, PasswordChanged, PasswordResetRequested, ProfileChanged,
+    RegistrationRepeated, RoleDefined, RoleGranted, RoleRemoved, RoleWithdrawn, SessionEnded,
+    SessionKept, SessionStarted, SessionsEnded, UserDeactivated, UserRegistered, UserReinstated,
+    UserSuspended, VerificationRequested,
 };
 pub use mailbox::{ChangeEmail, RequestVerification, VerifyEmail};
 pub use password::{RecordPassword, RequestPasswordReset};
@@ -36,13 +41,16 @@ pub use user::{Account, Rejection, User};
 use uuid::Uuid;
 
 use crate::Stream;
-use crate::ids::{SessionId, UserId};
+use crate::ids::{ApiKeyId, SessionId, UserId};
 
 /// Category of the streams of users.
 pub const USER: &str = "identity.user";
 
 /// Category of the streams of sessions.
 pub const SESSION: &str = "identity.session";
+
+/// Category of the streams of API keys.
+pub const API_KEY: &str = "identity.api-key";
 
 /// Category of the streams of roles.
 pub const ROLE: &str = "identity.role";
@@ -63,6 +71,12 @@ pub const fn user(id: UserId) -> Stream {
 #[must_use]
 pub const fn session(id: SessionId) -> Stream {
     Stream::new(SESSION, id.get())
+}
+
+/// The stream of the API key `id`.
+#[must_use]
+pub const fn api_key(id: ApiKeyId) -> Stream {
+    Stream::new(API_KEY, id.get())
 }
 
 /// The stream of the role that is called `name`.

@@ -61,3 +61,7 @@ id! {
     /// An invitation to an organization.
     InvitationId
 }
+id! {
+    /// What lets a program in on behalf of a user.
+    ApiKeyId
+}

@@ -9,7 +9,7 @@ mod sku;
 
 pub use email::{Email, InvalidEmail};
 pub use money::{Currency, InvalidMoney, Money};
-pub use name::{InvalidName, OrganizationName, PersonName, ProductName};
+pub use name::{ApiKeyName, InvalidName, OrganizationName, PersonName, ProductName};
 pub use personal::Personal;
 pub use quantity::{InvalidQuantity, Quantity, StockLevel};
 pub use sku::{InvalidSku, Sku};

@@ -35,6 +35,7 @@ pub mod why;
 pub mod orders;
 pub mod organizations;
 pub mod products;
+pub mod users;
 
 pub use document::Document;
 pub use engine::{Engine, Status, Worker};
@@ -53,4 +54,4 @@ struct AddingOne;
 
 /// Every read model there is.
 pub const ALL: &[&Projection] =
-    &[&orders::ORDERS, &organizations::ORGANIZATIONS, &products::PRODUCTS];
+    &[&orders::ORDERS, &organizations::ORGANIZATIONS, &products::PRODUCTS, &users::USERS];

@@ -89,8 +89,9 @@ async fn an_operator_sees_how_read_models_are() {
 
     let list = site.run(&["projections", "list"]).ok();
     let lines: Vec<_> = list.lines().collect();
-    let [head, orders, products] = lines.as_slice() else { panic!("three lines: {list}") };
+    let [head, orders, products, users] = lines.as_slice() else { panic!("four lines: {list}") };
     assert!(orders.starts_with("orders ") && products.starts_with("products "), "{list}");
+    assert!(users.starts_with("users "), "{list}");
     for (column, value) in [("STATE", "live"), ("KEPT BY", "")] {
         let place = head.find(column).unwrap();
         assert!(
@@ -125,7 +126,7 @@ async fn an_operator_sees_how_read_models_are() {
         format!("annals_projection_position{{projection=\"orders\"}} {}\n", live["position"]);
     assert!(metrics.contains(&position), "{position}: {metrics}");
     for arguments in [&["projections", "show", "ordres"][..], &["why", "ordres"]] {
-        assert!(site.run(arguments).refused().contains("there are: orders, products"));
+        assert!(site.run(arguments).refused().contains("there are: orders, products, users"));
     }
 
     what_it_held_earlier(&site, &order);

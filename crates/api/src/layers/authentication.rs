@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use application::access::Access;
 use application::identity::{Authenticated, Identity, NotAuthenticated};
+use application::opaque_token::API_KEY_PREFIX;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Uri, header};
@@ -53,16 +54,23 @@ impl Door {
         let Some((identity, access)) = &self.users else {
             return Err(Problem::new(Code::InvalidToken, "Nobody has an account here."));
         };
+        if token.starts_with(API_KEY_PREFIX) {
+            let known = identity.authenticate_key(token, access).await.map_err(refused)?;
+            let roles = self.grants_of(&known.roles, access);
+            let principal = Principal::program(&known, self.anonymous.clone(), roles);
+            return act(principal, access, known.user, Named::of(headers, uri)?).await;
+        }
         let Authenticated { user, session, roles } =
             identity.authenticate(token, access).await.map_err(refused)?;
-        let names = roles.iter().chain(&self.member);
-        let roles: Vec<Arc<BTreeSet<Grant>>> =
-            names.filter_map(|name| access.grants(name)).collect();
+        let roles = self.grants_of(&roles, access);
         let principal = Principal::user(SignedIn { user, session }, self.anonymous.clone(), roles);
-        match Named::of(headers, uri)? {
-            Some(named) => act(principal, access, user, named).await,
-            None => Ok(principal),
-        }
+        act(principal, access, user, Named::of(headers, uri)?).await
+    }
+
+    /// What `roles` grant, and what everybody has who is logged in.
+    fn grants_of(&self, roles: &[RoleName], access: &Access) -> Vec<Arc<BTreeSet<Grant>>> {
+        let names = roles.iter().chain(&self.member);
+        names.filter_map(|name| access.grants(name)).collect()
     }
 
     /// Where strangers may do what is not for strangers, only this machine is answered.
@@ -124,7 +132,7 @@ impl Named {
     }
 }
 
-/// `principal`, who acts as a member of what is `named`.
+/// `principal`, who acts as a member of what is `named`, if anything is.
 ///
 /// # Errors
 /// The user does not belong to it, and meant nothing else.
@@ -132,8 +140,9 @@ async fn act(
     principal: Principal,
     access: &Access,
     user: UserId,
-    Named { organization, is_confined }: Named,
+    named: Option<Named>,
 ) -> Result<Principal, Problem> {
+    let Some(Named { organization, is_confined }) = named else { return Ok(principal) };
     let role = access.grants_in(organization, user).await;
     match role.map_err(|error| refused(NotAuthenticated::Access(error)))? {
         Some(role) => Ok(principal.acting(Acting { organization, role, is_confined })),
@@ -146,7 +155,7 @@ async fn act(
     }
 }
 
-/// Tells who asks: the user whose access token is sent, or anybody.
+/// Tells who asks: the user whose access token is sent, the program whose API key is, or anybody.
 pub(super) async fn authenticate(
     State(door): State<Door>,
     mut request: Request,
@@ -161,7 +170,7 @@ pub(super) async fn authenticate(
     }
 }
 
-/// The access token that is sent, if one is.
+/// The access token or API key that is sent, if one is.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
@@ -174,7 +183,10 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     token.map(Some).ok_or_else(|| {
-        Problem::new(Code::InvalidToken, "`Authorization` must be `Bearer` and one access token.")
+        Problem::new(
+            Code::InvalidToken,
+            "`Authorization` must be `Bearer` and one access token or API key.",
+        )
     })
 }
 
@@ -183,12 +195,16 @@ fn refused(error: NotAuthenticated) -> Problem {
         NotAuthenticated::Token(_) => {
             Problem::new(Code::InvalidToken, "It is none of ours, or over.").because(error)
         }
+        NotAuthenticated::ApiKey => {
+            let detail = "The API key is none of ours, or may not be used any more.";
+            Problem::new(Code::InvalidToken, detail)
+        }
         NotAuthenticated::Stale => {
             let detail = "Something has happened to the user or the session since it was issued.";
             Problem::new(Code::InvalidToken, detail)
         }
         NotAuthenticated::Access(_) => {
-            let detail = "Whether the access token still holds is not known.";
+            let detail = "Whether the access token or API key still holds is not known.";
             Problem::new(Code::DatabaseUnavailable, detail).because(error)
         }
         NotAuthenticated::Keys(error) => error.into(),

@@ -86,7 +86,8 @@ catalogue! {
     /// The access token is not valid.
     InvalidToken UNAUTHORIZED "invalid-token",
         "The access token is not valid",
-        "Get another one with `POST /v1/sessions/refresh`, or log in again.";
+        "Get another one with `POST /v1/sessions/refresh`, or log in again; an API key that is over has \
+         to be replaced.";
     /// Address or password are wrong, or who asks may not come in.
     LoginFailed UNAUTHORIZED "login-failed",
         "Address or password are wrong, or you have to wait",
@@ -115,6 +116,10 @@ catalogue! {
     Forbidden FORBIDDEN "forbidden",
         "This takes a permission that you do not have",
         "Ask the operator for the permission that `detail` names.";
+    /// A program asks for what takes a login.
+    SessionRequired FORBIDDEN "session-required",
+        "This takes a login, and an API key is none",
+        "Log in with `POST /v1/sessions`: no API key looks after accounts, sessions and keys.";
     /// The address has asked too often.
     TooManyRequests TOO_MANY_REQUESTS "too-many-requests",
         "Too many requests came from your address",

@@ -77,7 +77,7 @@ impl From<identity::Rejection> for Problem {
         use identity::Rejection as Is;
         let detail = rejection.to_string();
         match rejection {
-            Is::NotRegistered(_) | Is::NoSession(_) | Is::NoRole(_) => {
+            Is::NotRegistered(_) | Is::NoSession(_) | Is::NoRole(_) | Is::NoApiKey(_) => {
                 Self::new(Code::NotFound, format!("{detail}."))
             }
             Is::AlreadyRegistered(_)
@@ -86,7 +86,10 @@ impl From<identity::Rejection> for Problem {
             | Is::Deactivated(_)
             | Is::NotVerified(_)
             | Is::OtherAddress(_)
-            | Is::RoleChanged(_) => Self::new(Code::Rejected, format!("{detail}.")),
+            | Is::RoleChanged(_)
+            | Is::ApiKeyExists(_)
+            | Is::ApiKeyOver(_)
+            | Is::ApiKeyRotated(_) => Self::new(Code::Rejected, format!("{detail}.")),
         }
     }
 }
@@ -120,6 +123,9 @@ impl From<IdentityError> for Problem {
                     problem.field("/password", fault.to_string())
                 }),
             IdentityError::AddressTaken => Self::new(Code::EmailTaken, "Nothing was changed."),
+            IdentityError::TooManyApiKeys => {
+                Self::new(Code::Rejected, format!("{error}. Nothing was changed."))
+            }
             IdentityError::Busy => Self::new(Code::Busy, "Nothing was changed."),
             IdentityError::Command(error) => error.into(),
             IdentityError::Load(error) => CommandError::Load(error).into(),

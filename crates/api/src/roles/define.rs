@@ -29,18 +29,7 @@ pub(super) struct Request {
 
 impl Shape for Request {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let grants: Vec<Grant> = fields.value("grants")?;
-        if grants.len() > 100 {
-            return fields.refuse("grants", "are at most 100".to_owned());
-        }
-        let known = |grant: &&Grant| {
-            let name = grant.permission.as_str();
-            name != "*" && name.parse::<Permission>().is_err()
-        };
-        if let Some(unknown) = grants.iter().find(known) {
-            return fields
-                .refuse("grants", format!("there is no permission `{}`", unknown.permission));
-        }
+        let grants = super::read_grants(fields)?;
         Some(Self { grants })
     }
 }

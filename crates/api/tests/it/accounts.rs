@@ -1,5 +1,6 @@
 //! Accounts, sessions, access tokens and roles, over HTTP.
 
+mod api_keys;
 mod at_once;
 mod door;
 mod enumeration;
@@ -13,3 +14,4 @@ mod revocation;
 mod roles;
 mod routes;
 mod secrets;
+mod users;

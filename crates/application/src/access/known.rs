@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::identity::{Grant, IdentityEvent, RoleName};
-use domain::ids::{SessionId, UserId};
+use domain::ids::{ApiKeyId, SessionId, UserId};
 use eventstore::Position;
 use tokio::time::Instant;
 
-use super::Bearer;
 use super::organizations::Organizations;
+use super::{Bearer, Credential};
 
 /// Where and when something happened.
 type At = (Position, DateTime<Utc>);
@@ -21,6 +21,8 @@ pub(super) struct Known {
     roles: HashMap<RoleName, Arc<BTreeSet<Grant>>>,
     /// The last thing that made tokens of each session stale.
     sessions: HashMap<SessionId, At>,
+    /// The same of each API key.
+    keys: HashMap<ApiKeyId, At>,
     /// The same of each user.
     users: HashMap<UserId, At>,
     /// From where on all of that is known: older tokens are over.
@@ -35,6 +37,7 @@ impl Known {
         Self {
             roles: HashMap::new(),
             sessions: HashMap::new(),
+            keys: HashMap::new(),
             users: HashMap::new(),
             since,
             position: Position::START,
@@ -55,10 +58,14 @@ impl Known {
             IdentityEvent::SessionEnded(ended) => {
                 self.sessions.insert(ended.session_id, at);
             }
+            IdentityEvent::ApiKeyRotated(event) => self.changed(event.key_id, at),
+            IdentityEvent::ApiKeyRevoked(event) => self.changed(event.key_id, at),
             IdentityEvent::PasswordChanged(event) => self.stale(event.user_id, at),
             IdentityEvent::SessionsEnded(event) => self.stale(event.user_id, at),
             IdentityEvent::UserSuspended(event) => self.stale(event.user_id, at),
             IdentityEvent::UserDeactivated(event) => self.stale(event.user_id, at),
+            // What is remembered of a key says that its owner is kept out.
+            IdentityEvent::UserReinstated(event) => self.stale(event.user_id, at),
             IdentityEvent::RoleGranted(event) => self.stale(event.user_id, at),
             IdentityEvent::RoleWithdrawn(event) => self.stale(event.user_id, at),
             _ => {}
@@ -69,17 +76,24 @@ impl Known {
         self.users.insert(user, at);
     }
 
+    fn changed(&mut self, key: ApiKeyId, at: At) {
+        self.keys.insert(key, at);
+    }
+
     pub(super) fn holds(&self, bearer: &Bearer) -> bool {
         let is_stale =
             |at: Option<&At>| at.is_some_and(|(position, _)| *position > bearer.position);
-        bearer.position >= self.since
-            && !is_stale(self.sessions.get(&bearer.session))
-            && !is_stale(self.users.get(&bearer.user))
+        let by = match bearer.by {
+            Credential::Session(session) => self.sessions.get(&session),
+            Credential::ApiKey(key) => self.keys.get(&key),
+        };
+        bearer.position >= self.since && !is_stale(by) && !is_stale(self.users.get(&bearer.user))
     }
 
     /// Drops what happened before `over`: what it made stale is over by itself.
     pub(super) fn forget(&mut self, over: DateTime<Utc>) {
         self.sessions.retain(|_, (_, when)| *when >= over);
+        self.keys.retain(|_, (_, when)| *when >= over);
         self.users.retain(|_, (_, when)| *when >= over);
     }
 

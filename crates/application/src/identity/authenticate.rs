@@ -4,7 +4,7 @@ use domain::identity::RoleName;
 use domain::ids::{SessionId, UserId};
 
 use super::{Identity, IdentityError};
-use crate::access::{Access, AccessError, Bearer};
+use crate::access::{Access, AccessError, Bearer, Credential};
 use crate::ports::access_tokens::{AccessTokenError, Claims};
 
 /// Somebody who is logged in.
@@ -24,6 +24,9 @@ pub enum NotAuthenticated {
     /// The token is none, or over.
     #[error(transparent)]
     Token(#[from] AccessTokenError),
+    /// The API key is none, or may not be used any more.
+    #[error("the API key is not valid")]
+    ApiKey,
     /// Something has happened since it was issued.
     #[error("the token is stale")]
     Stale,
@@ -54,7 +57,8 @@ impl Identity {
             verified => verified?,
         };
         let (user, session) = (UserId::new(claims.user), SessionId::new(claims.session));
-        let bearer = Bearer { user, session, position: claims.position };
+        let by = Credential::Session(session);
+        let bearer = Bearer { user, by, position: claims.position };
         if !access.holds(&bearer).await? {
             return Err(NotAuthenticated::Stale);
         }

@@ -5,11 +5,13 @@ use sqlx::PgPool;
 
 /// What lets nobody in any more: tokens that are over, failures of long ago, and all that was kept of
 /// who is erased.
-const OVER: [&str; 4] = [
+const OVER: [&str; 5] = [
     "DELETE FROM identity.mailed_tokens WHERE expires_at < clock_timestamp()",
     // A day later than they could be used: a client with a wrong clock is told the same.
     "DELETE FROM identity.refresh_tokens WHERE expires_at < clock_timestamp() - interval '1 day'",
     "DELETE FROM identity.failures WHERE last_at < clock_timestamp() - interval '1 day'",
+    // So much later that their owners see why they are refused.
+    "DELETE FROM identity.api_keys WHERE expires_at < clock_timestamp() - interval '30 days'",
     "
     WITH erased AS (
         SELECT substr(subject, 6)::uuid AS user_id
@@ -17,6 +19,9 @@ const OVER: [&str; 4] = [
         WHERE erased_position IS NOT NULL AND subject ~ '^user:[0-9a-f-]{36}$'
     ), tokens AS (
         DELETE FROM identity.refresh_tokens AS kept USING erased
+        WHERE kept.user_id = erased.user_id
+    ), keys AS (
+        DELETE FROM identity.api_keys AS kept USING erased
         WHERE kept.user_id = erased.user_id
     ), mailed AS (
         DELETE FROM identity.mailed_tokens AS kept USING erased

@@ -1,12 +1,15 @@
 //! What is written beside an append, in its transaction.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{InvitationId, OrganizationId, SessionId, UserId};
+use domain::ids::{ApiKeyId, InvitationId, OrganizationId, SessionId, UserId};
 use sqlx::PgConnection;
 
 use super::refresh_token::Salt;
 use crate::opaque_token::TokenDigest;
 use crate::ports::passwords::PasswordHash;
+
+/// Most API keys that a user has at a time.
+const MOST_API_KEYS: i64 = 100;
 
 /// One thing that is written.
 #[derive(Debug)]
@@ -57,6 +60,33 @@ pub(crate) enum Secret<'a> {
         /// The organization.
         organization: OrganizationId,
     },
+    /// The first secret of an API key.
+    ApiKey {
+        /// The key.
+        key: ApiKeyId,
+        /// Whose it is.
+        user: UserId,
+        /// Of the secret.
+        digest: &'a TokenDigest,
+        /// When the key is over.
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// The next secret of an API key.
+    ApiKeyRotated {
+        /// The key.
+        key: ApiKeyId,
+        /// Counts its secrets.
+        number: u32,
+        /// Of the secret.
+        digest: &'a TokenDigest,
+        /// The first of them that is still needed.
+        first_kept: u32,
+    },
+    /// Nothing is needed of an API key any more.
+    ApiKeyGone {
+        /// The key.
+        key: ApiKeyId,
+    },
 }
 
 /// Why nothing was written.
@@ -65,6 +95,12 @@ pub(super) enum SecretError {
     /// Somebody else has used it up.
     #[error("it is used up")]
     Gone,
+    /// The user has as many API keys as may be.
+    #[error("there are too many API keys")]
+    TooManyApiKeys,
+    /// Somebody else has given the API key another secret.
+    #[error("API key {0} got another secret meanwhile")]
+    ApiKeyRotated(ApiKeyId),
     /// The database cannot be reached.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -121,6 +157,75 @@ impl Secret<'_> {
                 .execute(connection)
                 .await?;
             }
+            Self::Invited { .. } | Self::InvitationOver { .. } | Self::OrganizationOver { .. } => {
+                self.write_of_invitation(connection).await?;
+            }
+            Self::ApiKey { .. } | Self::ApiKeyRotated { .. } | Self::ApiKeyGone { .. } => {
+                self.write_of_api_key(connection).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_of_api_key(&self, connection: &mut PgConnection) -> Result<(), SecretError> {
+        match *self {
+            Self::ApiKey { key, user, digest, expires_at } => {
+                let made = sqlx::query!(
+                    "
+                    WITH made AS (
+                        INSERT INTO identity.api_keys (key_id, user_id, expires_at)
+                        SELECT $1, $2, $3
+                        WHERE (SELECT count(*) FROM identity.api_keys WHERE user_id = $2) < $4
+                        RETURNING key_id
+                    )
+                    INSERT INTO identity.api_key_secrets (key_id, number, digest)
+                    SELECT key_id, 1, $5 FROM made
+                    ",
+                    key.get(),
+                    user.get(),
+                    expires_at,
+                    MOST_API_KEYS,
+                    digest.as_bytes(),
+                );
+                if made.execute(connection).await?.rows_affected() == 0 {
+                    return Err(SecretError::TooManyApiKeys);
+                }
+            }
+            Self::ApiKeyRotated { key, number, digest, first_kept } => {
+                let number = i64::from(number);
+                let made = sqlx::query!(
+                    "
+                    INSERT INTO identity.api_key_secrets (key_id, number, digest)
+                    SELECT key_id, $2, $3 FROM identity.api_keys WHERE key_id = $1
+                    ON CONFLICT (key_id, number) DO NOTHING
+                    ",
+                    key.get(),
+                    number,
+                    digest.as_bytes(),
+                );
+                if made.execute(&mut *connection).await?.rows_affected() == 0 {
+                    return Err(SecretError::ApiKeyRotated(key));
+                }
+                sqlx::query!(
+                    "DELETE FROM identity.api_key_secrets WHERE key_id = $1 AND number < $2",
+                    key.get(),
+                    i64::from(first_kept),
+                )
+                .execute(connection)
+                .await?;
+            }
+            Self::ApiKeyGone { key } => {
+                sqlx::query!("DELETE FROM identity.api_keys WHERE key_id = $1", key.get())
+                    .execute(connection)
+                    .await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn write_of_invitation(&self, connection: &mut PgConnection) -> Result<(), SecretError> {
+        match *self {
             Self::Invited { invitation, organization, address, expires_at } => {
                 sqlx::query!(
                     "
@@ -167,6 +272,7 @@ impl Secret<'_> {
                 .execute(connection)
                 .await?;
             }
+            _ => {}
         }
         Ok(())
     }

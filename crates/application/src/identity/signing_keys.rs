@@ -41,6 +41,11 @@ impl std::fmt::Debug for SigningKeys {
 }
 
 impl SigningKeys {
+    /// Opens what is sealed.
+    pub(super) const fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
     /// Reads the keys there are.
     ///
     /// # Errors

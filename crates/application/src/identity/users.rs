@@ -1,8 +1,8 @@
 //! Users, as who may see them does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::identity::{RoleName, Standing};
+use domain::identity::{Account, RoleName, Standing, User};
 use domain::ids::UserId;
 use domain::values::{Email, Personal};
 
@@ -33,16 +33,24 @@ impl Identity {
     /// # Errors
     /// The database cannot be reached, or keys of personal data are missing.
     pub async fn user(&self, id: UserId) -> Result<Option<UserShown>, IdentityError> {
-        let email = |email: &Personal<Email>| email.value().map(|email| email.as_str().to_owned());
-        Ok(self.account(id).await?.map(|account| UserShown {
-            id,
-            email: email(&account.email),
-            is_verified: account.is_verified,
-            wanted: account.wanted.as_ref().and_then(email),
-            name: account.name.value().map(ToString::to_string),
-            standing: account.standing,
-            roles: account.roles,
-        }))
+        Ok(self.account(id).await?.map(|account| show(id, account)))
+    }
+
+    /// Those of `ids` that there are.
+    ///
+    /// # Errors
+    /// As [`Identity::user`].
+    pub async fn users(
+        &self,
+        ids: &[UserId],
+    ) -> Result<BTreeMap<UserId, UserShown>, IdentityError> {
+        let streams: Vec<_> = ids.iter().copied().map(domain::identity::user).collect();
+        let known = self.bus.load(&streams).await?;
+        let shown = ids.iter().zip(streams).filter_map(|(id, stream)| {
+            let account = known.get::<User>(stream).and_then(User::account)?;
+            Some((*id, show(*id, account.clone())))
+        });
+        Ok(shown.collect())
     }
 
     /// The user who has `email`, if anybody.
@@ -54,5 +62,18 @@ impl Identity {
             Some(id) => self.user(id).await,
             None => Ok(None),
         }
+    }
+}
+
+fn show(id: UserId, account: Account) -> UserShown {
+    let email = |email: &Personal<Email>| email.value().map(|email| email.as_str().to_owned());
+    UserShown {
+        id,
+        email: email(&account.email),
+        is_verified: account.is_verified,
+        wanted: account.wanted.as_ref().and_then(email),
+        name: account.name.value().map(ToString::to_string),
+        standing: account.standing,
+        roles: account.roles,
     }
 }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::role::{Grant, RoleName};
 use super::session::EndReason;
-use crate::ids::{SessionId, UserId};
+use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::payload::payloads;
-use crate::values::{Email, PersonName, Personal};
+use crate::values::{ApiKeyName, Email, PersonName, Personal};
 use crate::{Claim, Stream};
 
 payloads! {
@@ -35,6 +35,9 @@ payloads! {
         SessionEnded = "identity.session-ended" v 1,
         RoleDefined = "identity.role-defined" v 1,
         RoleRemoved = "identity.role-removed" v 1,
+        ApiKeyCreated = "identity.api-key-created" v 1,
+        ApiKeyRotated = "identity.api-key-rotated" v 1,
+        ApiKeyRevoked = "identity.api-key-revoked" v 1,
     }
 }
 
@@ -228,6 +231,50 @@ pub struct RoleRemoved {
     pub role: RoleName,
 }
 
+/// A program may be let in on behalf of the user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyCreated {
+    /// The key.
+    pub key_id: ApiKeyId,
+    /// The user.
+    pub user_id: UserId,
+    /// What the user calls it.
+    pub name: Personal<ApiKeyName>,
+    /// What may be done with it, as long as the user may.
+    pub grants: BTreeSet<Grant>,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// When it is over, whatever happens.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// The key has another secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyRotated {
+    /// The key.
+    pub key_id: ApiKeyId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Counts its secrets.
+    pub number: u32,
+    /// When.
+    pub rotated_at: DateTime<Utc>,
+    /// Until when those of before count, if they do so long.
+    pub previous_until: DateTime<Utc>,
+}
+
+/// The key is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyRevoked {
+    /// The key.
+    pub key_id: ApiKeyId,
+    /// Whose it was.
+    pub user_id: UserId,
+}
+
 impl IdentityEvent {
     pub(crate) fn stream(&self) -> Stream {
         match self {
@@ -236,6 +283,9 @@ impl IdentityEvent {
             | Self::SessionEnded(SessionEnded { session_id, .. }) => super::session(*session_id),
             Self::RoleDefined(RoleDefined { role, .. })
             | Self::RoleRemoved(RoleRemoved { role }) => super::role(role),
+            Self::ApiKeyCreated(ApiKeyCreated { key_id, .. })
+            | Self::ApiKeyRotated(ApiKeyRotated { key_id, .. })
+            | Self::ApiKeyRevoked(ApiKeyRevoked { key_id, .. }) => super::api_key(*key_id),
             Self::UserRegistered(UserRegistered { user_id, .. })
             | Self::RegistrationRepeated(RegistrationRepeated { user_id })
             | Self::VerificationRequested(VerificationRequested { user_id })

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::IdentityEvent;
 use super::role::RoleName;
 use super::session::EndReason;
-use crate::ids::{SessionId, UserId};
+use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::payload::public_payloads;
 
 public_payloads! {
@@ -28,6 +28,9 @@ public_payloads! {
         SessionStarted = "identity.session-started" v 1,
         SessionEnded = "identity.session-ended" v 1,
         SessionsEnded = "identity.sessions-ended" v 1,
+        ApiKeyCreated = "identity.api-key-created" v 1,
+        ApiKeyRotated = "identity.api-key-rotated" v 1,
+        ApiKeyRevoked = "identity.api-key-revoked" v 1,
     }
 }
 
@@ -115,6 +118,31 @@ pub struct SessionEnded {
     pub reason: EndReason,
 }
 
+/// Declares messages that say what happened to an API key.
+macro_rules! of_api_key {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+            pub struct $name {
+                /// The key.
+                pub key_id: ApiKeyId,
+                /// Whose it is.
+                pub user_id: UserId,
+            }
+        )+
+    };
+}
+
+of_api_key! {
+    /// A program may be let in on behalf of the user.
+    ApiKeyCreated,
+    /// The key has another secret; those of before may count for a while.
+    ApiKeyRotated,
+    /// The key is over.
+    ApiKeyRevoked,
+}
+
 impl IdentityMessage {
     /// What the public learns of `event`.
     #[must_use]
@@ -164,6 +192,15 @@ impl IdentityMessage {
                 reason: event.reason,
             }
             .into(),
+            IdentityEvent::ApiKeyCreated(event) => {
+                ApiKeyCreated { key_id: event.key_id, user_id: event.user_id }.into()
+            }
+            IdentityEvent::ApiKeyRotated(event) => {
+                ApiKeyRotated { key_id: event.key_id, user_id: event.user_id }.into()
+            }
+            IdentityEvent::ApiKeyRevoked(event) => {
+                ApiKeyRevoked { key_id: event.key_id, user_id: event.user_id }.into()
+            }
             IdentityEvent::ProfileChanged(_)
             | IdentityEvent::SessionKept(_)
             | IdentityEvent::RoleDefined(_)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::role::RoleName;
 use super::standing::Standing;
 use super::{EmailChanged, IdentityEvent, UserRegistered};
-use crate::ids::{SessionId, UserId};
+use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::values::{Email, PersonName, Personal};
 use crate::{Aggregate, Aggregates, Event};
 
@@ -70,6 +70,18 @@ pub enum Rejection {
     /// The role grants something else than it did.
     #[error("role {0} was defined anew meanwhile")]
     RoleChanged(RoleName),
+    /// The id of the API key is in use.
+    #[error("API key {0} is there already")]
+    ApiKeyExists(ApiKeyId),
+    /// The user has no such API key, or it is revoked.
+    #[error("there is no API key {0}")]
+    NoApiKey(ApiKeyId),
+    /// The API key is over by then.
+    #[error("API key {0} is over by then")]
+    ApiKeyOver(ApiKeyId),
+    /// The API key has another secret than it had.
+    #[error("API key {0} got another secret meanwhile")]
+    ApiKeyRotated(ApiKeyId),
 }
 
 impl User {
@@ -163,7 +175,10 @@ impl Account {
             | IdentityEvent::SessionKept(_)
             | IdentityEvent::SessionEnded(_)
             | IdentityEvent::RoleDefined(_)
-            | IdentityEvent::RoleRemoved(_) => {}
+            | IdentityEvent::RoleRemoved(_)
+            | IdentityEvent::ApiKeyCreated(_)
+            | IdentityEvent::ApiKeyRotated(_)
+            | IdentityEvent::ApiKeyRevoked(_) => {}
         }
         self
     }

@@ -69,6 +69,10 @@ name! {
     /// An organization's name: 1 to 200 characters, none of them a control character, not blank.
     OrganizationName
 }
+name! {
+    /// The name of an API key: 1 to 200 characters, none of them a control character, not blank.
+    ApiKeyName
+}
 
 /// The text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

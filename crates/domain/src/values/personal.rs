@@ -27,6 +27,12 @@ impl<T> Personal<T> {
         Self { subject, value: Some(value) }
     }
 
+    /// The same without its value, to be kept where that must not be.
+    #[must_use]
+    pub fn closed(self) -> Self {
+        Self { value: None, ..self }
+    }
+
     /// Of whom it says something.
     #[must_use]
     pub const fn subject(&self) -> UserId {

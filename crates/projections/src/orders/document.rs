@@ -122,9 +122,10 @@ fn placed(event: &OrderPlaced, entry: &Entry<'_>) -> Order {
     }
 }
 
-/// The user that `actor` is, if it is one.
+/// The user that `actor` is, or on whose behalf it acts: `user:…`, or `api-key:…/user:…`.
 fn customer(actor: &str) -> Option<UserId> {
-    let id = actor.strip_prefix("user:")?;
+    let (_, user) = actor.rsplit_once('/').unwrap_or(("", actor));
+    let id = user.strip_prefix("user:")?;
     id.parse().ok().map(UserId::new)
 }
 

@@ -1,13 +1,20 @@
 //! Histories, made by the rules of the domain: commands of clients, and reactions of policies.
 
+use adapters::SystemClock;
 use application::catalog::{ListProduct, RepriceProduct};
 use application::ordering::PlaceOrder;
 use application::policies::{Incoming, react};
-use application::{Command, Origin};
-use domain::ids::{OrderId, ProductId};
+use application::ports::Clock as _;
+use application::{Command, CommandError, Origin};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::identity::{
+    Client, DeactivateUser, DefineRole, GrantRole, RegisterUser, ReinstateUser, RoleName,
+    StartSession, SuspendUser, VerifyEmail, WithdrawRole,
+};
+use domain::ids::{OrderId, ProductId, SessionId, UserId};
 use domain::ordering::{RequestedLine, RequestedLines};
 use domain::organizations::OrganizationEvent;
-use domain::values::{Money, ProductName, Quantity, Sku, StockLevel};
+use domain::values::{Email, Money, PersonName, ProductName, Quantity, Sku, StockLevel};
 use domain::{Aggregates, Decision, Event, Message, POLICIES, Rejection, Stream};
 use eventstore::{CommandId, Fingerprint, Metadata, OutboxMessage, Position, aggregate};
 
@@ -18,7 +25,21 @@ use crate::support::{World, id};
 pub(crate) struct History {
     pub(crate) products: Vec<ProductId>,
     pub(crate) orders: Vec<OrderId>,
+    pub(crate) users: Vec<UserId>,
     told: Position,
+}
+
+/// What happens to an account, if it may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Turn {
+    Verify,
+    Suspend,
+    Reinstate,
+    Deactivate,
+    /// Roles by their number.
+    Grant(u8),
+    Withdraw(u8),
+    LogIn,
 }
 
 impl History {
@@ -34,6 +55,45 @@ impl History {
         let price = Money::new(amount, "EUR".parse().unwrap()).unwrap();
         let request = RepriceProduct { product_id, price };
         world.bus.reprice_product(&origin(), request, None).await.unwrap();
+    }
+
+    /// Opens an account.
+    pub(crate) async fn register(&mut self, world: &World, is_verified: bool) {
+        let user_id = UserId::new(id());
+        let register = RegisterUser {
+            user_id,
+            email: email(user_id),
+            name: PersonName::try_from("Ada".to_owned()).unwrap(),
+            is_verified,
+            registered_at: DateTime::UNIX_EPOCH + TimeDelta::hours(1),
+        };
+        decide(world, "test", vec![Box::new(register)]).await;
+        self.users.push(user_id);
+    }
+
+    /// Lets `turn` happen to the user of this number, or be refused.
+    pub(crate) async fn turn(&self, world: &World, user: usize, turn: Turn) {
+        let user_id = self.users[user];
+        let role = |number: u8| RoleName::try_from(format!("role-{number}")).unwrap();
+        let decisions: Vec<Box<dyn Decision>> = match turn {
+            Turn::Verify => vec![Box::new(VerifyEmail { user_id, email: email(user_id) })],
+            Turn::Suspend => vec![Box::new(SuspendUser { user_id })],
+            Turn::Reinstate => vec![Box::new(ReinstateUser { user_id })],
+            Turn::Deactivate => vec![Box::new(DeactivateUser { user_id })],
+            Turn::Grant(number) => vec![
+                Box::new(DefineRole { role: role(number), grants: [].into() }),
+                Box::new(GrantRole { user_id, role: role(number), seen: None }),
+            ],
+            Turn::Withdraw(number) => vec![Box::new(WithdrawRole { user_id, role: role(number) })],
+            Turn::LogIn => vec![Box::new(StartSession {
+                session_id: SessionId::new(id()),
+                user_id,
+                client: Client { address: "192.0.2.1".to_owned(), agent: None },
+                started_at: SystemClock.now(),
+                expires_at: DateTime::<Utc>::MAX_UTC,
+            })],
+        };
+        decide(world, &format!("user:{user_id}"), decisions).await;
     }
 
     /// Orders some of each of the products numbered.
@@ -120,6 +180,28 @@ pub(crate) async fn list(world: &World, number: usize, stock: i64) -> ProductId 
         stock: StockLevel::try_from(stock).unwrap(),
     };
     world.bus.list_product(&origin(), product).await.unwrap().0
+}
+
+fn email(user: UserId) -> Email {
+    format!("{user}@example.org").parse().unwrap()
+}
+
+/// Does what may be done.
+async fn decide(world: &World, actor: &str, decisions: Vec<Box<dyn Decision>>) {
+    let metadata = Metadata {
+        actor: actor.to_owned(),
+        tenant: None,
+        correlation_id: id(),
+        causation_id: None,
+        trace: None,
+    };
+    let (id, fingerprint) = (CommandId::new(id()), Fingerprint::of(b""));
+    let given = aggregate::Command { id, fingerprint, metadata };
+    let command = Command { given, decisions, expected: None };
+    match world.bus.execute(&command).await {
+        Ok(_) | Err(CommandError::Rejected(_)) => {}
+        Err(error) => panic!("{error:?}"),
+    }
 }
 
 fn origin() -> Origin {

@@ -1,7 +1,7 @@
 //! What can be asked of the read models.
 
-use domain::ids::{OrderId, ProductId};
-use projections::{orders, products};
+use domain::ids::{OrderId, ProductId, UserId};
+use projections::{orders, products, users};
 
 use crate::history::History;
 use crate::support::{World, id};
@@ -19,6 +19,9 @@ async fn what_is_not_there_is_none() {
     assert!(page.orders.is_empty() && page.next.is_none());
     let page = products::list(&pool, &products::Listing::default(), None, 10).await.unwrap();
     assert!(page.products.is_empty() && page.next.is_none());
+    assert!(users::get(&pool, UserId::new(id())).await.unwrap().is_none());
+    let page = users::list(&pool, &users::Listing::default(), None, 10).await.unwrap();
+    assert!(page.users.is_empty() && page.next.is_none());
 }
 
 #[tokio::test]

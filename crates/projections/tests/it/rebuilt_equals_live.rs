@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use application::Undecodable;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use domain::Event;
 use domain::catalog::CatalogEvent;
-use domain::identity::RoleName;
+use domain::identity::{IdentityEvent, RoleName, Standing};
 use domain::ids::{InvitationId, OrderId, OrganizationId, ProductId, UserId};
 use domain::inventory::InventoryEvent;
 use domain::ordering::OrderingEvent;
@@ -20,12 +20,12 @@ use eventstore::{EventStore, Filter, Moment, Position};
 use futures_util::TryStreamExt;
 use projections::orders::{self, ORDERS, Order, Status};
 use projections::products::{self, PRODUCTS, Product};
-use projections::{Entry, Projection, Tenant, organizations, time_travel};
+use projections::{Entry, Projection, Tenant, organizations, time_travel, users};
 use proptest::prelude::*;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::history::History;
+use crate::history::{History, Turn};
 use crate::support::{Running, World, rows_in};
 
 #[derive(Debug, Clone)]
@@ -47,6 +47,13 @@ enum Step {
     },
     Tell {
         count: u16,
+    },
+    Register {
+        is_verified: bool,
+    },
+    Turn {
+        user: usize,
+        turn: Turn,
     },
     /// A process comes.
     Start,
@@ -72,6 +79,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..3_u128, 0..4_u128, 0..7_usize)
             .prop_map(|(organization, user, what)| Step::Organize { organization, user, what }),
         6 => (1..8_u16).prop_map(|count| Step::Tell { count }),
+        3 => any::<bool>().prop_map(|is_verified| Step::Register { is_verified }),
+        9 => (0..4_usize, turns()).prop_map(|(user, turn)| Step::Turn { user, turn }),
         2 => Just(Step::Start),
         2 => any::<usize>().prop_map(|which| Step::Kill { which }),
         2 => Just(Step::Fence),
@@ -115,6 +124,18 @@ const fn user_id(number: u128) -> UserId {
     UserId::new(Uuid::from_u128(200 + number))
 }
 
+fn turns() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        2 => Just(Turn::Verify),
+        1 => Just(Turn::Suspend),
+        1 => Just(Turn::Reinstate),
+        1 => Just(Turn::Deactivate),
+        3 => (0..3_u8).prop_map(Turn::Grant),
+        1 => (0..3_u8).prop_map(Turn::Withdraw),
+        4 => Just(Turn::LogIn),
+    ]
+}
+
 async fn live(history: &mut History, world: &World, steps: Vec<Step>) -> Vec<Running> {
     let mut processes = vec![world.follow()];
     let mut organizations = BTreeSet::new();
@@ -140,6 +161,12 @@ async fn live(history: &mut History, world: &World, steps: Vec<Step>) -> Vec<Run
             }
             Step::Tell { count } => {
                 history.tell(world, count).await;
+            }
+            Step::Register { is_verified } => history.register(world, is_verified).await,
+            Step::Turn { user, turn } => {
+                if user < history.users.len() {
+                    history.turn(world, user, turn).await;
+                }
             }
             Step::Start if processes.len() < 4 => processes.push(world.follow()),
             Step::Start => {}
@@ -202,7 +229,11 @@ struct Model {
     organizations: BTreeMap<OrganizationId, (String, UserId)>,
     /// Who belongs to what, and as what.
     members: BTreeMap<(UserId, OrganizationId), Option<String>>,
+    users: BTreeMap<UserId, Known>,
 }
+
+/// How an account stands, whether its address is proved, its roles and its last login.
+type Known = (Standing, bool, BTreeSet<String>, Option<DateTime<Utc>>);
 
 impl Model {
     fn take(&mut self, event: &Event) {
@@ -232,7 +263,8 @@ impl Model {
                     i64::from(event.quantity.get());
             }
             Event::Organizations(event) => self.take_organization(event),
-            Event::Identity(_) | Event::Inventory(_) => {}
+            Event::Identity(event) => self.take_of_users(event),
+            Event::Inventory(_) => {}
         }
     }
 
@@ -273,6 +305,37 @@ impl Model {
         }
     }
 
+    fn take_of_users(&mut self, event: &IdentityEvent) {
+        match event {
+            IdentityEvent::UserRegistered(event) => {
+                let new = (Standing::Active, event.is_verified, BTreeSet::new(), None);
+                self.users.insert(event.user_id, new);
+            }
+            IdentityEvent::EmailVerified(event) => self.known(event.user_id).1 = true,
+            IdentityEvent::UserSuspended(event) => {
+                self.known(event.user_id).0 = Standing::Suspended;
+            }
+            IdentityEvent::UserReinstated(event) => self.known(event.user_id).0 = Standing::Active,
+            IdentityEvent::UserDeactivated(event) => {
+                self.known(event.user_id).0 = Standing::Deactivated;
+            }
+            IdentityEvent::RoleGranted(event) => {
+                self.known(event.user_id).2.insert(event.role.to_string());
+            }
+            IdentityEvent::RoleWithdrawn(event) => {
+                self.known(event.user_id).2.remove(event.role.as_str());
+            }
+            IdentityEvent::SessionStarted(event) => {
+                self.known(event.user_id).3 = Some(event.started_at);
+            }
+            _ => {}
+        }
+    }
+
+    fn known(&mut self, user: UserId) -> &mut Known {
+        self.users.get_mut(&user).unwrap()
+    }
+
     /// What queries answer.
     async fn queried(world: &World) -> Self {
         let pool = world.pool();
@@ -293,6 +356,8 @@ impl Model {
                 members.insert((user, membership.organization), membership.role);
             }
         }
+        let users =
+            users::list(&pool, &users::Listing::default(), None, u16::MAX).await.unwrap().users;
         Self {
             organizations: known.map(|known| (known.id, (known.name, known.owner))).collect(),
             members,
@@ -303,6 +368,12 @@ impl Model {
             products: products
                 .into_iter()
                 .map(|product| (product.id, (product.price, product.available)))
+                .collect(),
+            users: users
+                .into_iter()
+                .map(|user| {
+                    (user.id, (user.standing, user.is_verified, user.roles, user.last_login_at))
+                })
                 .collect(),
         }
     }

@@ -1,12 +1,13 @@
 //! One test's log and its workers, and what is asked of both.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::{SystemClock, TimeOrderedIds};
 use application::CommandBus;
 use application::ports::IdSource;
-use eventstore::{EventStore, Position, Wakeup};
+use eventstore::{EventStore, Keyring, Position, Wakeup};
 use projections::comparison::Comparison;
 use projections::engine::{Engine, Reached};
 use projections::rebuild::{self, Options, Progress, RebuildError, Request};
@@ -20,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// For what is personal in the log.
+const KEYS: &str = "test=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Longer than anything takes that works.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
@@ -43,6 +47,9 @@ impl World {
         let database = TestDatabase::create(&MIGRATOR).await;
         let store = EventStore::open(database.pool()).await.unwrap();
         let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds));
+        let keys = KEYS.parse().unwrap();
+        let keyring = Keyring::connect(&store, keys, NonZeroUsize::MIN).await.unwrap();
+        let bus = bus.with_personal_data(keyring).await.unwrap();
         Self { database, store, bus }
     }
 

@@ -89,6 +89,21 @@ async fn nothing_of_it_is_kept_or_told() {
     person.password = PASSWORDS[2].to_owned();
     let unused = app.mailed(user, Purpose::ResetPassword).await.unwrap();
     let last = app.log_in(&person).await;
+    let me = app.as_user(&last.access);
+    let mut keys = Vec::new();
+    let grant = json!({"permission": "description.read", "reach": "all"});
+    let asked = json!({"name": NAMES[0], "grants": [grant]});
+    let mut address = "/v1/me/api-keys".to_owned();
+    for body in [asked, json!({"overlap_seconds": 60})] {
+        let mut request = me.request(Method::POST, &address, Some(body));
+        request.headers_mut().insert("idempotency-key", address.parse().unwrap());
+        let given = app.send(request).await;
+        let key = given.body["api_key"].as_str().unwrap().to_owned();
+        assert_eq!(app.as_user(&key).get("/problems").await.status, 200);
+        keys.push(key);
+        address = format!("/v1/me/api-keys/{}/rotate", given.body["id"].as_str().unwrap());
+    }
+    app.identity().write_uses().await.unwrap();
     // Often enough that states are kept for later.
     for turn in 0..120 {
         let name = format!("{} {turn}", NAMES[turn % 2]);
@@ -105,6 +120,11 @@ async fn nothing_of_it_is_kept_or_told() {
         secrets.push(login.refresh["anr_".len()..].to_owned());
     }
     secrets.extend([reset, unused]);
+    for key in keys {
+        // Behind the id of the key, which is none.
+        secrets.push(key["annals_".len() + 33..].to_owned());
+        secrets.push(key);
+    }
 
     let (rows, messages) = (rows(&app).await, messages(&app).await);
     assert!(rows.iter().any(|(table, row)| {
