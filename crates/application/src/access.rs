@@ -216,7 +216,12 @@ pub(crate) fn tag(event: &IdentityEvent) -> Option<Tag> {
         | IdentityEvent::PasswordResetRequested(_)
         | IdentityEvent::UserReinstated(_)
         | IdentityEvent::SessionStarted(_)
-        | IdentityEvent::SessionKept(_) => return None,
+        | IdentityEvent::SessionKept(_)
+        // Sessions go on.
+        | IdentityEvent::SecondFactorEnabled(_)
+        | IdentityEvent::SecondFactorDisabled(_)
+        | IdentityEvent::RecoveryCodeUsed(_)
+        | IdentityEvent::RecoveryCodesReplaced(_) => return None,
     };
     Some(tag_of(tag))
 }

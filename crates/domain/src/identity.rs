@@ -11,15 +11,18 @@ mod password;
 mod profile;
 mod register;
 mod role;
+mod second_factor;
 mod session;
 mod standing;
 mod user;
 
 pub use events::{
     Client, EmailChangeRequested, EmailChanged, EmailVerified, IdentityEvent, PasswordChanged,
-    PasswordResetRequested, ProfileChanged, RegistrationRepeated, RoleDefined, RoleGranted,
-    RoleRemoved, RoleWithdrawn, SessionEnded, SessionKept, SessionStarted, SessionsEnded,
-    UserDeactivated, UserRegistered, UserReinstated, UserSuspended, VerificationRequested,
+    PasswordResetRequested, ProfileChanged, RecoveryCodeUsed, RecoveryCodesReplaced,
+    RegistrationRepeated, RoleDefined, RoleGranted, RoleRemoved, RoleWithdrawn,
+    SecondFactorDisabled, SecondFactorEnabled, SessionEnded, SessionKept, SessionStarted,
+    SessionsEnded, UserDeactivated, UserRegistered, UserReinstated, UserSuspended,
+    VerificationRequested,
 };
 pub use mailbox::{ChangeEmail, RequestVerification, VerifyEmail};
 pub use password::{RecordPassword, RequestPasswordReset};
@@ -28,6 +31,10 @@ pub use register::{RegisterUser, RepeatRegistration};
 pub use role::{
     DefineRole, Grant, GrantRole, InvalidRole, PermissionName, Reach, RemoveRole, Role, RoleName,
     WithdrawRole,
+};
+pub use second_factor::{
+    DisableSecondFactor, DisabledBy, EnableSecondFactor, ReplaceRecoveryCodes, SecondFactor,
+    UseRecoveryCode,
 };
 pub use session::{EndReason, EndSession, EndSessions, Session, StartSession, Stay};
 pub use standing::{DeactivateUser, ReinstateUser, Standing, SuspendUser};

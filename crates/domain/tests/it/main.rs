@@ -4,4 +4,5 @@
 
 mod golden;
 mod reservations;
+mod second_factor;
 mod sessions;
