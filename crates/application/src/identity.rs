@@ -9,6 +9,7 @@
 
 mod accounts;
 mod authenticate;
+mod devices;
 mod failures;
 mod log_in;
 mod mailed;
@@ -16,6 +17,7 @@ mod operators;
 mod refresh;
 mod refresh_token;
 mod retention;
+mod second_factor;
 mod secrets;
 mod sessions;
 mod signing_keys;
@@ -39,15 +41,18 @@ use crate::passwords::{self, PasswordFault};
 use crate::ports::access_tokens::{AccessTokens, Jwks, SignError};
 use crate::ports::passwords::{BreachedPasswords, PasswordHash, Passwords, PasswordsError};
 use crate::ports::{NoRandomness, Randomness};
+use crate::second_factor::totp::InvalidLabel;
 use crate::{CommandBus, CommandError, codec};
 use secrets::{Secret, SecretError};
 
 pub use accounts::{ChangeEmail, ChangePassword, Register};
 pub use authenticate::{Authenticated, NotAuthenticated};
+pub use devices::NewDevice;
 pub use log_in::LogIn;
 pub use mailed::{Mailed, Purpose};
 pub use operators::NewAccount;
 pub use retention::prune;
+pub use second_factor::{Enrolment, RecoveryCodes, SecondFactors};
 pub use sessions::SessionShown;
 pub use signing_keys::SigningKeys;
 pub use users::UserShown;
@@ -80,6 +85,7 @@ pub struct Identity {
     tokens: Arc<dyn AccessTokens>,
     keys: SigningKeys,
     lifetimes: Lifetimes,
+    second_factors: SecondFactors,
     /// Transactions at once: each may want another connection, for the key of a new subject, so half of
     /// the connections are left for that.
     transactions: Arc<Semaphore>,
@@ -100,6 +106,8 @@ pub struct Parts {
     pub keys: SigningKeys,
     /// How long things last.
     pub lifetimes: Lifetimes,
+    /// What second factors take.
+    pub second_factors: SecondFactors,
 }
 
 /// What lets somebody in.
@@ -126,6 +134,12 @@ pub enum IdentityError {
     /// The password is right, but the address was never proved.
     #[error("the address is not verified")]
     NotVerified,
+    /// The password is right, and so must a code of the second factor be, which was not given.
+    #[error("the second factor is to be proved")]
+    SecondFactorRequired,
+    /// The code is wrong, or has been used.
+    #[error("the code is not valid")]
+    CodeRefused,
     /// The token was never given out, has been used or is over.
     #[error("the token is not valid")]
     InvalidToken,
@@ -159,6 +173,9 @@ pub enum IdentityError {
     /// A token could not be signed.
     #[error("sign an access token")]
     Sign(#[from] SignError),
+    /// Apps cannot be told of a second factor.
+    #[error(transparent)]
+    Label(#[from] InvalidLabel),
     /// There is no key to sign with.
     #[error("there is no key to sign access tokens with")]
     NoSigningKey,
@@ -177,6 +194,7 @@ impl From<SecretError> for IdentityError {
     fn from(error: SecretError) -> Self {
         match error {
             SecretError::Gone => Self::InvalidToken,
+            SecretError::CodeGone => Self::CodeRefused,
             SecretError::Database(error) => Self::Database(error),
         }
     }
@@ -186,10 +204,21 @@ impl Identity {
     /// On `bus`, which must keep personal data.
     #[must_use]
     pub fn new(bus: CommandBus, parts: Parts) -> Self {
-        let Parts { passwords, breached, randomness, tokens, keys, lifetimes } = parts;
+        let Parts { passwords, breached, randomness, tokens, keys, lifetimes, second_factors } =
+            parts;
         let most = bus.store().pool().options().get_max_connections() / 2;
         let transactions = Arc::new(Semaphore::new(most.max(1).try_into().unwrap_or(1)));
-        Self { bus, passwords, breached, randomness, tokens, keys, lifetimes, transactions }
+        Self {
+            bus,
+            passwords,
+            breached,
+            randomness,
+            tokens,
+            keys,
+            lifetimes,
+            second_factors,
+            transactions,
+        }
     }
 
     /// Where its commands go.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::identity::{RoleName, Standing};
+use domain::identity::{RoleName, SecondFactor, Standing};
 use domain::ids::UserId;
 use domain::values::{Email, Personal};
 
@@ -25,6 +25,8 @@ pub struct UserShown {
     pub standing: Standing,
     /// What the user is granted.
     pub roles: BTreeSet<RoleName>,
+    /// What the user proves to be the one by besides the password.
+    pub second_factor: Option<SecondFactor>,
 }
 
 impl Identity {
@@ -42,6 +44,7 @@ impl Identity {
             name: account.name.value().map(ToString::to_string),
             standing: account.standing,
             roles: account.roles,
+            second_factor: account.second_factor,
         }))
     }
 
