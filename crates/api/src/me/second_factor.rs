@@ -1,12 +1,11 @@
 //! `/v1/me/second-factor`: something besides the password, told to a device and confirmed by a code of it.
 //!
 //! Secrets are told once: the seed when it is begun, the codes for when the device is lost when it is
-//! confirmed or when they are replaced.
+//! confirmed or when they are replaced. As of every answer, nobody keeps them on the way.
 
 use application::identity::{Enrolment, Identity, RecoveryCodes};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderName, header};
 use chrono::{DateTime, Utc};
 use domain::identity::USER;
 use schemars::JsonSchema;
@@ -25,11 +24,6 @@ use crate::routes::Routes;
 use crate::secret_text::SecretText;
 
 const OWN: Permission = Permission::OwnAccount;
-
-/// Nobody is to keep it on the way.
-const UNCACHED: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
-
-type Uncached<T> = ([(HeaderName, &'static str); 1], Json<T>);
 
 pub(super) fn routes() -> Routes {
     Routes::default()
@@ -80,12 +74,12 @@ async fn begin(
     State(identity): State<Identity>,
     signed_in: SignedIn,
     Body(Begin { password: SecretText(password) }): Body<Begin>,
-) -> Result<Uncached<EnrolmentBody>, Problem> {
+) -> Result<Json<EnrolmentBody>, Problem> {
     let enrolment = identity.begin_second_factor(signed_in.user, password).await?;
     let Enrolment { secret, url, expires_at } = enrolment;
     let secret = secret.expose_secret().to_owned();
     let body = EnrolmentBody { secret, url: url.expose_secret().to_owned(), expires_at };
-    Ok((UNCACHED, Json(body)))
+    Ok(Json(body))
 }
 
 /// What the device shows.
@@ -133,9 +127,9 @@ async fn confirm(
     signed_in: SignedIn,
     CommandOrigin(origin): CommandOrigin,
     Body(Confirm { code: SecretText(code) }): Body<Confirm>,
-) -> Result<Uncached<CodesBody>, Problem> {
+) -> Result<Json<CodesBody>, Problem> {
     let codes = identity.confirm_second_factor(&origin, signed_in.user, &code).await?;
-    Ok((UNCACHED, Json(codes.into())))
+    Ok(Json(codes.into()))
 }
 
 /// The password, and what the device shows or a code for when it is lost.
@@ -171,11 +165,11 @@ async fn replace_codes(
     signed_in: SignedIn,
     CommandOrigin(origin): CommandOrigin,
     Body(request): Body<Both>,
-) -> Result<Uncached<CodesBody>, Problem> {
+) -> Result<Json<CodesBody>, Problem> {
     let Both { password: SecretText(password), code: SecretText(code) } = request;
     let proof = (password, code);
     let codes = identity.replace_recovery_codes(&origin, signed_in.user, proof).await?;
-    Ok((UNCACHED, Json(codes.into())))
+    Ok(Json(codes.into()))
 }
 
 fn remove_operation() -> Operation {

@@ -11,4 +11,5 @@ mod refresh;
 mod revocation;
 mod roles;
 mod routes;
+mod second_factor;
 mod secrets;
