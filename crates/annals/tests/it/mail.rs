@@ -173,9 +173,9 @@ async fn who_has_an_account_hears_of_what_happens_to_it() {
     post_office.told(old, "Your address at").await;
 
     let begin = (Method::POST, "/v1/me/second-factor");
-    let (status, begun) = ask(&process, begin, me, &json!({"password": PASSWORD})).await;
-    assert_eq!(status, StatusCode::OK, "{begun}");
-    let url = begun["url"].as_str().unwrap();
+    let (status, enrolment) = ask(&process, begin, me, &json!({"password": PASSWORD})).await;
+    assert_eq!(status, StatusCode::OK, "{enrolment}");
+    let url = enrolment["url"].as_str().unwrap();
     let code = totp(url);
     let confirm = (Method::POST, "/v1/me/second-factor/confirmation");
     let (status, confirmed) = ask(&process, confirm, me, &json!({"code": code})).await;
@@ -200,7 +200,7 @@ async fn who_has_an_account_hears_of_what_happens_to_it() {
     assert!(changed.iter().all(|mail| !mail.text.as_deref().unwrap().contains(new)));
 
     let log = process.output();
-    let told = [begun["secret"].as_str().unwrap(), url, code.as_str()];
+    let told = [enrolment["secret"].as_str().unwrap(), url, code.as_str()];
     let codes = confirmed["recovery_codes"].as_array().unwrap().iter();
     for secret in told.into_iter().chain(codes.map(|code| code.as_str().unwrap())).chain([old, new])
     {

@@ -97,6 +97,7 @@ pub(super) enum SecretError {
 }
 
 impl Secret<'_> {
+    #[expect(clippy::too_many_lines, reason = "a list of statements, one for each secret")]
     pub(super) async fn write(&self, connection: &mut PgConnection) -> Result<(), SecretError> {
         match *self {
             Self::Password { user, hash } => {
@@ -226,7 +227,7 @@ async fn use_up(
     user: UserId,
     right: &RightCode,
 ) -> Result<(), SecretError> {
-    let used = match right {
+    let written = match right {
         // Whoever else has it waits here for the end of this transaction, and then finds it used.
         RightCode::Step { enrolment, step } => {
             sqlx::query!(
@@ -258,7 +259,7 @@ async fn use_up(
             .await?
         }
     };
-    if used.rows_affected() == 0 { Err(SecretError::CodeGone) } else { Ok(()) }
+    if written.rows_affected() == 0 { Err(SecretError::CodeGone) } else { Ok(()) }
 }
 
 async fn forget_recovery_codes(

@@ -72,13 +72,11 @@ impl Decider for EnableSecondFactor {
 
     fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
         let Self { user_id, recovery_codes } = *self;
-        match User::find_active(aggregates, user_id)?.second_factor {
-            Some(_) => Err(Rejection::HasSecondFactor(user_id)),
-            None => {
-                let event = SecondFactorEnabled { user_id, recovery_codes };
-                Ok(vec![IdentityEvent::from(event).into()])
-            }
+        if User::find_active(aggregates, user_id)?.second_factor.is_some() {
+            return Err(Rejection::HasSecondFactor(user_id));
         }
+        let event = SecondFactorEnabled { user_id, recovery_codes };
+        Ok(vec![IdentityEvent::from(event).into()])
     }
 }
 
@@ -135,12 +133,10 @@ impl Decider for ReplaceRecoveryCodes {
 
     fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
         let Self { user_id, recovery_codes } = *self;
-        match User::find_active(aggregates, user_id)?.second_factor {
-            Some(_) => {
-                let event = RecoveryCodesReplaced { user_id, recovery_codes };
-                Ok(vec![IdentityEvent::from(event).into()])
-            }
-            None => Err(Rejection::NoSecondFactor(user_id)),
+        if User::find_active(aggregates, user_id)?.second_factor.is_none() {
+            return Err(Rejection::NoSecondFactor(user_id));
         }
+        let event = RecoveryCodesReplaced { user_id, recovery_codes };
+        Ok(vec![IdentityEvent::from(event).into()])
     }
 }

@@ -54,15 +54,15 @@ async fn with_second_factor(app: &TestApp, person: &Person, login: &Login) -> Ve
     let me = app.as_user(&login.access);
     let replaced = Device::told(&me, person).await;
     let (device, mut known) = Device::enrolled(app, &me, person).await;
-    let log_in = async |code: String| {
+    let come_in = async |code: String| {
         let body = json!({"email": person.email, "password": person.password, "code": code});
         assert_eq!(app.nobody().post("/v1/sessions", body).await.status, 201);
     };
-    log_in(device.shows_next(app)).await;
-    log_in(known[0].clone()).await;
+    come_in(device.shows_next(app)).await;
+    come_in(known[0].clone()).await;
     let both = json!({"password": person.password, "code": device.shows_next(app)});
     known.extend(codes(&me.post("/v1/me/second-factor/recovery-codes", both).await));
-    log_in(known[10].clone()).await;
+    come_in(known[10].clone()).await;
     assert_eq!(known.len(), 20);
     known.extend(known.clone().iter().map(|code| code.replace('-', "")));
     for device in [&replaced, &device] {

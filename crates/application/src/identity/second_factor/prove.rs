@@ -37,13 +37,12 @@ impl Identity {
         if !Tries::of(self.bus.digests()?, user).attempt(pool).await? {
             return Err(IdentityError::NotLetIn);
         }
-        match self.look_at(user, code).await? {
-            Some(right) => Ok(Some(right)),
-            None => {
-                targets.count(pool).await?;
-                Err(IdentityError::CodeRefused)
-            }
+        let right = self.look_at(user, code).await?;
+        if right.is_none() {
+            targets.count(pool).await?;
+            return Err(IdentityError::CodeRefused);
         }
+        Ok(right)
     }
 
     /// A right code lets try again as often as at first.

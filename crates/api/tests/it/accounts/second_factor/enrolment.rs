@@ -1,5 +1,6 @@
 //! A second factor begins with a code of the device, and ends with one.
 
+use axum::http::Method;
 use chrono::TimeDelta;
 use serde_json::json;
 
@@ -79,7 +80,7 @@ async fn the_same_removal_again_has_the_same_receipt() {
     let me = ada.me();
     let body = json!({"password": ada.ada.password, "code": ada.codes[3]});
     let remove = async || {
-        let mut request = me.request(axum::http::Method::POST, REMOVAL, Some(body.clone()));
+        let mut request = me.request(Method::POST, REMOVAL, Some(body.clone()));
         request.headers_mut().insert("idempotency-key", "1".parse().unwrap());
         ada.app.send(request).await
     };
