@@ -9,7 +9,7 @@ use adapters::{
 use anyhow::Context as _;
 use application::CommandBus;
 use application::access::Access;
-use application::identity::{Identity, Lifetimes, Parts, SigningKeys};
+use application::identity::{Identity, Lifetimes, Parts, SecondFactors, SigningKeys};
 use application::ports::access_tokens::{AccessTokens, Rotation};
 use application::ports::passwords::NoneBreached;
 use chrono::TimeDelta;
@@ -35,7 +35,7 @@ pub(crate) async fn open(store: &EventStore) -> anyhow::Result<(Identity, Access
     let tokens: Arc<dyn AccessTokens> = Arc::new(Jwts::new("bench", "bench"));
     let lifetime = lifetimes.access_token;
     let (pool, clock) = (store.pool().clone(), Arc::new(SystemClock));
-    let keys = SigningKeys::load(pool, keyring, tokens.clone(), clock, lifetime).await?;
+    let keys = SigningKeys::load(pool, keyring.clone(), tokens.clone(), clock, lifetime).await?;
     let rotation = Rotation { period: TimeDelta::days(1), announced: TimeDelta::hours(1) };
     keys.rotate(rotation, &SystemRandomness).await?;
     let access = Access::load(store.clone(), &SystemClock, lifetime).await?;
@@ -46,6 +46,7 @@ pub(crate) async fn open(store: &EventStore) -> anyhow::Result<(Identity, Access
         tokens,
         keys,
         lifetimes,
+        second_factors: SecondFactors { keyring, service: "bench".into() },
     };
     Ok((Identity::new(bus, parts), access))
 }

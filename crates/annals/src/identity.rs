@@ -7,7 +7,7 @@ use adapters::{Argon2Passwords, HashThreads, Jwts, SystemClock, SystemRandomness
 use anyhow::Context as _;
 use application::CommandBus;
 use application::access::Access;
-use application::identity::{Identity, Parts, SigningKeys};
+use application::identity::{Identity, Parts, SecondFactors, SigningKeys};
 use application::ports::access_tokens::{AccessTokens, Rotation};
 use application::ports::passwords::Passwords;
 use eventstore::{EventStore, Keyring};
@@ -52,7 +52,7 @@ pub async fn open(bus: CommandBus, keyring: Keyring, config: &Config) -> anyhow:
     let pool = bus.store().pool().clone();
     let keys = SigningKeys::load(
         pool,
-        keyring,
+        keyring.clone(),
         tokens.clone(),
         Arc::new(SystemClock),
         lifetimes.access_token,
@@ -61,7 +61,10 @@ pub async fn open(bus: CommandBus, keyring: Keyring, config: &Config) -> anyhow:
     .context("cannot read the keys of access tokens")?;
     rotate(&keys, settings.rotation()).await.context("cannot make a key of access tokens")?;
     let breached = settings.breached()?;
-    Ok(Identity::new(bus, Parts { passwords, breached, randomness, tokens, keys, lifetimes }))
+    let second_factors =
+        SecondFactors { keyring, service: settings.second_factor_name.as_str().into() };
+    let parts = Parts { passwords, breached, randomness, tokens, keys, lifetimes, second_factors };
+    Ok(Identity::new(bus, parts))
 }
 
 /// Who may do what, known without asking.

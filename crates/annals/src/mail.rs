@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::SystemClock;
-use application::identity::{Identity, IdentityError, Mailed, Purpose};
-use application::mail_texts::{self, ClientUrl, Invitation, Letter, Ticket};
+use application::identity::{Identity, IdentityError, Mailed, NewDevice, Purpose};
+use application::mail_texts::{self, ClientUrl, Invitation, Letter, SignIn, Ticket};
 use application::organizations::{Invited, Organizations};
 use application::ports::{Clock as _, MailError, MailTrouble, Mailer, Recipient};
 use chrono::TimeDelta;
-use domain::identity::messages::IdentityMessage;
+use domain::identity::messages::{IdentityMessage, SessionStarted};
 use domain::ids::UserId;
 use domain::organizations::messages::{MemberInvited, OrganizationMessage};
 use domain::{Message, PayloadType};
@@ -23,12 +23,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::PgConnection;
 
 /// What something is mailed for.
-const READS: [PayloadType; 6] = [
+const READS: [PayloadType; 10] = [
     PayloadType { name: "identity.user-registered", version: 1 },
     PayloadType { name: "identity.registration-repeated", version: 1 },
     PayloadType { name: "identity.verification-requested", version: 1 },
     PayloadType { name: "identity.password-reset-requested", version: 1 },
     PayloadType { name: "identity.password-changed", version: 1 },
+    PayloadType { name: "identity.email-changed", version: 1 },
+    PayloadType { name: "identity.session-started", version: 1 },
+    PayloadType { name: "identity.second-factor-enabled", version: 1 },
+    PayloadType { name: "identity.second-factor-disabled", version: 1 },
     PayloadType { name: "organizations.member-invited", version: 1 },
 ];
 
@@ -112,6 +116,7 @@ impl MailHandler {
         message: &IdentityMessage,
         incoming: &IncomingMessage,
     ) -> Result<Option<(Recipient, Letter)>, IdentityError> {
+        let at = incoming.time;
         match message {
             IdentityMessage::UserRegistered(registered) if registered.is_verified => Ok(None),
             IdentityMessage::UserRegistered(registered) => {
@@ -134,8 +139,28 @@ impl MailHandler {
             }
             IdentityMessage::PasswordChanged(changed) => {
                 let to = self.identity.recipient(changed.user_id).await?;
-                let at = incoming.time;
                 Ok(to.map(|to| (to, mail_texts::password_changed(&self.client, at))))
+            }
+            IdentityMessage::EmailChanged(_) => {
+                let to = self.identity.previous_recipient(incoming.id).await?;
+                Ok(to.map(|to| (to, mail_texts::address_changed(&self.client, at))))
+            }
+            IdentityMessage::SessionStarted(started) => {
+                let SessionStarted { user_id, session_id } = *started;
+                let device = self.identity.new_device(user_id, session_id).await?;
+                Ok(device.map(|NewDevice { to, agent, address, at }| {
+                    let sign_in = SignIn { at, device: agent.as_deref(), address };
+                    (to, mail_texts::new_device(&self.client, sign_in))
+                }))
+            }
+            IdentityMessage::SecondFactorEnabled(enabled) => {
+                let to = self.identity.recipient(enabled.user_id).await?;
+                Ok(to.map(|to| (to, mail_texts::second_factor_enabled(&self.client, at))))
+            }
+            IdentityMessage::SecondFactorDisabled(disabled) => {
+                let to = self.identity.recipient(disabled.user_id).await?;
+                let by = disabled.by;
+                Ok(to.map(|to| (to, mail_texts::second_factor_disabled(&self.client, at, by))))
             }
             _ => Ok(None),
         }

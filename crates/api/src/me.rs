@@ -2,6 +2,7 @@
 
 mod account;
 mod permissions;
+mod second_factor;
 mod sessions;
 
 use crate::routes::Routes;
@@ -18,4 +19,5 @@ pub(crate) fn routes() -> Routes {
         .delete("/v1/me/sessions", sessions::end_others_operation(), sessions::end_others)
         .delete("/v1/me/sessions/current", sessions::log_out_operation(), sessions::log_out)
         .delete("/v1/me/sessions/{id}", sessions::end_operation(), sessions::end)
+        .and(second_factor::routes())
 }

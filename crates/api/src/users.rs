@@ -2,6 +2,7 @@
 
 mod find;
 mod manage;
+mod second_factor;
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,11 @@ pub(crate) fn routes() -> Routes {
         .put("/v1/users/{id}/closure", manage::close_operation(), manage::close)
         .delete("/v1/users/{id}/sessions", manage::end_sessions_operation(), manage::end_sessions)
         .delete("/v1/users/{id}/lock", manage::unlock_operation(), manage::unlock)
+        .delete(
+            "/v1/users/{id}/second-factor",
+            second_factor::remove_operation(),
+            second_factor::remove,
+        )
         .put("/v1/users/{id}/roles/{role}", manage::grant_operation(), manage::grant)
         .delete("/v1/users/{id}/roles/{role}", manage::withdraw_operation(), manage::withdraw)
 }
@@ -44,6 +50,11 @@ pub(crate) struct UserBody {
     #[schemars(with = "StandingName")]
     standing: Standing,
     roles: BTreeSet<RoleName>,
+    /// Whether it takes a code besides the password to log in.
+    has_second_factor: bool,
+    /// How many codes for when the device is lost are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_codes_left: Option<u8>,
 }
 
 /// Whether a user may come in.
@@ -58,8 +69,19 @@ enum StandingName {
 
 impl From<UserShown> for UserBody {
     fn from(user: UserShown) -> Self {
-        let UserShown { id, email, is_verified, wanted, name, standing, roles } = user;
-        Self { id, email, is_verified, wanted_email: wanted, name, standing, roles }
+        let UserShown { id, email, is_verified, wanted, name, standing, roles, second_factor } =
+            user;
+        Self {
+            id,
+            email,
+            is_verified,
+            wanted_email: wanted,
+            name,
+            standing,
+            roles,
+            has_second_factor: second_factor.is_some(),
+            recovery_codes_left: second_factor.map(|factor| factor.recovery_codes),
+        }
     }
 }
 
@@ -72,5 +94,7 @@ pub(crate) fn example() -> Value {
         "name": "Ada",
         "standing": "active",
         "roles": ["operator"],
+        "has_second_factor": true,
+        "recovery_codes_left": 9,
     })
 }

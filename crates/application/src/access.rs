@@ -243,7 +243,12 @@ pub(crate) fn tag(event: &IdentityEvent) -> Option<Tag> {
         | IdentityEvent::PasswordResetRequested(_)
         | IdentityEvent::SessionStarted(_)
         | IdentityEvent::SessionKept(_)
-        | IdentityEvent::ApiKeyCreated(_) => return None,
+        | IdentityEvent::ApiKeyCreated(_)
+        // Sessions go on.
+        | IdentityEvent::SecondFactorEnabled(_)
+        | IdentityEvent::SecondFactorDisabled(_)
+        | IdentityEvent::RecoveryCodeUsed(_)
+        | IdentityEvent::RecoveryCodesReplaced(_) => return None,
     };
     Some(tag_of(tag))
 }

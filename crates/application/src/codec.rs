@@ -63,6 +63,17 @@ pub fn decode(recorded: &RecordedEvent) -> Result<Vec<Event>, Undecodable> {
     events.collect()
 }
 
+/// [`decode`], with what is personal opened; possible inside of
+/// [`Keyring::open_events`](eventstore::Keyring::open_events) only.
+pub(crate) fn open(recorded: &RecordedEvent) -> Result<Vec<Event>, DecodeEventError> {
+    let shapes = EVOLUTION.read(recorded)?;
+    let events = shapes.into_iter().map(|(EventType { name, schema_version }, payload)| {
+        let payload = sealing::open(&payload)?;
+        Ok(Event::decode(&name, schema_version, &payload)?)
+    });
+    events.collect()
+}
+
 pub(crate) fn event_type(of: PayloadType) -> EventType {
     EventType::new(of.name, of.version)
 }

@@ -11,6 +11,7 @@
 mod accounts;
 mod api_keys;
 mod authenticate;
+mod devices;
 mod failures;
 mod log_in;
 mod mailed;
@@ -18,6 +19,7 @@ mod operators;
 mod refresh;
 mod refresh_token;
 mod retention;
+mod second_factor;
 mod secrets;
 mod sessions;
 mod signing_keys;
@@ -41,16 +43,19 @@ use crate::passwords::{self, PasswordFault};
 use crate::ports::access_tokens::{AccessTokens, Jwks, SignError};
 use crate::ports::passwords::{BreachedPasswords, PasswordHash, Passwords, PasswordsError};
 use crate::ports::{NoRandomness, Randomness};
+use crate::second_factor::totp::InvalidLabel;
 use crate::{CommandBus, CommandError, codec};
 use secrets::SecretError;
 
 pub use accounts::{ChangeEmail, ChangePassword, Register};
 pub use api_keys::{ApiKeyShown, AuthenticatedKey, GivenApiKey, NewApiKey, RotateKey};
 pub use authenticate::{Authenticated, NotAuthenticated};
+pub use devices::NewDevice;
 pub use log_in::LogIn;
 pub use mailed::{Mailed, Purpose};
 pub use operators::NewAccount;
 pub use retention::prune;
+pub use second_factor::{Enrolment, RecoveryCodes, SecondFactors};
 pub(crate) use secrets::Secret;
 pub use sessions::SessionShown;
 pub use signing_keys::SigningKeys;
@@ -86,6 +91,7 @@ pub struct Identity {
     lifetimes: Lifetimes,
     /// What is remembered of API keys.
     api_keys: Arc<api_keys::Remembered>,
+    second_factors: SecondFactors,
     /// Transactions at once: each may want another connection, for the key of a new subject, so half of
     /// the connections are left for that.
     transactions: Arc<Semaphore>,
@@ -106,6 +112,8 @@ pub struct Parts {
     pub keys: SigningKeys,
     /// How long things last.
     pub lifetimes: Lifetimes,
+    /// What second factors take.
+    pub second_factors: SecondFactors,
 }
 
 /// What lets somebody in.
@@ -132,6 +140,12 @@ pub enum IdentityError {
     /// The password is right, but the address was never proved.
     #[error("the address is not verified")]
     NotVerified,
+    /// The password is right, and so must a code of the second factor be, which was not given.
+    #[error("the second factor is to be proved")]
+    SecondFactorRequired,
+    /// The code is wrong, or has been used.
+    #[error("the code is not valid")]
+    CodeRefused,
     /// The token was never given out, has been used or is over.
     #[error("the token is not valid")]
     InvalidToken,
@@ -168,6 +182,9 @@ pub enum IdentityError {
     /// A token could not be signed.
     #[error("sign an access token")]
     Sign(#[from] SignError),
+    /// Apps cannot be told of a second factor.
+    #[error(transparent)]
+    Label(#[from] InvalidLabel),
     /// There is no key to sign with.
     #[error("there is no key to sign access tokens with")]
     NoSigningKey,
@@ -191,6 +208,7 @@ impl From<SecretError> for IdentityError {
                 let rotated = domain::identity::Rejection::ApiKeyRotated(key);
                 Self::Command(CommandError::Rejected(domain::Rejection::from(rotated).into()))
             }
+            SecretError::CodeGone => Self::CodeRefused,
             SecretError::Database(error) => Self::Database(error),
         }
     }
@@ -200,7 +218,8 @@ impl Identity {
     /// On `bus`, which must keep personal data.
     #[must_use]
     pub fn new(bus: CommandBus, parts: Parts) -> Self {
-        let Parts { passwords, breached, randomness, tokens, keys, lifetimes } = parts;
+        let Parts { passwords, breached, randomness, tokens, keys, lifetimes, second_factors } =
+            parts;
         let most = bus.store().pool().options().get_max_connections() / 2;
         let transactions = Arc::new(Semaphore::new(most.max(1).try_into().unwrap_or(1)));
         let api_keys = Arc::default();
@@ -213,6 +232,7 @@ impl Identity {
             keys,
             lifetimes,
             api_keys,
+            second_factors,
             transactions,
         }
     }

@@ -28,6 +28,8 @@ mod new_device;
 mod password_changed;
 mod password_reset;
 mod repeated_registration;
+mod second_factor_disabled;
+mod second_factor_enabled;
 
 pub use client_url::{ClientUrl, InvalidClientUrl};
 pub use letter::Letter;
@@ -41,6 +43,8 @@ pub use new_device::{SignIn, new_device};
 pub use password_changed::password_changed;
 pub use password_reset::password_reset;
 pub use repeated_registration::repeated_registration;
+pub use second_factor_disabled::second_factor_disabled;
+pub use second_factor_enabled::second_factor_enabled;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod password;
 mod profile;
 mod register;
 mod role;
+mod second_factor;
 mod session;
 mod standing;
 mod user;
@@ -22,7 +23,8 @@ pub use api_key::{
 pub use events::{
     ApiKeyCreated, ApiKeyRevoked, ApiKeyRotated, Client, EmailChangeRequested, EmailChanged,
     EmailVerified, IdentityEvent, PasswordChanged, PasswordResetRequested, ProfileChanged,
-    RegistrationRepeated, RoleDefined, RoleGranted, RoleRemoved, RoleWithdrawn, SessionEnded,
+    RecoveryCodeUsed, RecoveryCodesReplaced, RegistrationRepeated, RoleDefined, RoleGranted,
+    RoleRemoved, RoleWithdrawn, SecondFactorDisabled, SecondFactorEnabled, SessionEnded,
     SessionKept, SessionStarted, SessionsEnded, UserDeactivated, UserRegistered, UserReinstated,
     UserSuspended, VerificationRequested,
 };
@@ -33,6 +35,10 @@ pub use register::{RegisterUser, RepeatRegistration};
 pub use role::{
     DefineRole, Grant, GrantRole, InvalidRole, PermissionName, Reach, RemoveRole, Role, RoleName,
     WithdrawRole,
+};
+pub use second_factor::{
+    DisableSecondFactor, DisabledBy, EnableSecondFactor, ReplaceRecoveryCodes, SecondFactor,
+    UseRecoveryCode,
 };
 pub use session::{EndReason, EndSession, EndSessions, Session, StartSession, Stay};
 pub use standing::{DeactivateUser, ReinstateUser, Standing, SuspendUser};

@@ -35,6 +35,8 @@ pub struct Identity {
     pub password_reset_minutes: NonZeroU16,
     /// How long a key signs access tokens before the next one does.
     pub signing_key_days: NonZeroU16,
+    /// What apps that show codes of second factors call this service.
+    pub second_factor_name: String,
     /// Memory that the hash of a password takes.
     pub hash_memory_kib: NonZeroU32,
     /// How often it goes through that memory.
@@ -53,6 +55,11 @@ impl Identity {
     pub fn validate(&self) -> anyhow::Result<()> {
         if self.issuer.trim().is_empty() || self.audience.trim().is_empty() {
             bail!("`identity.issuer` and `identity.audience` must not be empty");
+        }
+        // The format has no place for a colon.
+        let name = &self.second_factor_name;
+        if name.trim().is_empty() || name.contains(':') {
+            bail!("`identity.second_factor_name` must not be empty, nor hold a colon");
         }
         if self.access_token_seconds.get() > 3_600 {
             bail!("`identity.access_token_seconds` must be at most 3600");

@@ -1,11 +1,13 @@
 //! What people are mailed lets them in, whatever becomes of processes and of the mail server.
 
+use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::{ArrivedMail, SmtpSink, SmtpSinkOptions, eventually};
+use totp_rs::Totp;
 
 use crate::support::{Process, Site, free_address};
 
@@ -118,4 +120,96 @@ async fn who_reads_mail_proves_the_address_and_chooses_a_password() {
     for secret in ["ada@example.org", PASSWORD, ANOTHER, "anv_", "anp_"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
+}
+
+/// What somebody does who is logged in, with a program that says that it is `agent`.
+async fn ask(
+    process: &Process,
+    (method, path): (Method, &str),
+    (token, agent): (&str, &str),
+    body: &Value,
+) -> (StatusCode, Value) {
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+    let request = http.request(method, process.url(path)).header("user-agent", agent).json(body);
+    let request = if token.is_empty() { request } else { request.bearer_auth(token) };
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    (status, answer.json().await.unwrap_or_default())
+}
+
+const OLD: &str = "Marmoset/7.3 (Linux)";
+const UPDATED: &str = "Marmoset/8.0.1 (Linux)";
+const NEW: &str = "Tamarin/1.0 (Android)";
+
+/// What happens to an account is told to its owner, at the address where the owner was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_an_account_hears_of_what_happens_to_it() {
+    let post_office = Post::open().await;
+    let mut process = post_office.serve("mail");
+    process.ready().await;
+    let (old, new) = ("ada@example.org", "ada@zephyr.example");
+    let ada = json!({"email": old, "name": "Ada", "password": PASSWORD});
+    assert_eq!(post(&process, "/v1/users", &ada).await.0, StatusCode::ACCEPTED);
+    let token = post_office.token(old, "anv_").await;
+    let proof = json!({"token": token});
+    assert_eq!(post(&process, "/v1/email-verifications", &proof).await.0, StatusCode::NO_CONTENT);
+
+    // The first device is none that is new, nor is its update; another one is, and only once.
+    let mut access = String::new();
+    let log_in = json!({"email": old, "password": PASSWORD});
+    for agent in [OLD, UPDATED, NEW, NEW, OLD] {
+        let sessions = (Method::POST, "/v1/sessions");
+        let (status, answer) = ask(&process, sessions, ("", agent), &log_in).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        access = answer["access_token"].as_str().unwrap().to_owned();
+    }
+    post_office.told(old, "New sign-in").await;
+    let me = (access.as_str(), OLD);
+    let wish = json!({"email": new, "password": PASSWORD});
+    let (status, _) = ask(&process, (Method::PUT, "/v1/me/email"), me, &wish).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let proof = json!({"token": post_office.token(new, "anv_").await});
+    assert_eq!(post(&process, "/v1/email-verifications", &proof).await.0, StatusCode::NO_CONTENT);
+    post_office.told(old, "Your address at").await;
+
+    let begin = (Method::POST, "/v1/me/second-factor");
+    let (status, enrolment) = ask(&process, begin, me, &json!({"password": PASSWORD})).await;
+    assert_eq!(status, StatusCode::OK, "{enrolment}");
+    let url = enrolment["url"].as_str().unwrap();
+    let code = totp(url);
+    let confirm = (Method::POST, "/v1/me/second-factor/confirmation");
+    let (status, confirmed) = ask(&process, confirm, me, &json!({"code": code})).await;
+    assert_eq!(status, StatusCode::OK, "{confirmed}");
+    post_office.told(new, "is on").await;
+    let both = json!({"password": PASSWORD, "code": confirmed["recovery_codes"][0]});
+    let remove = (Method::POST, "/v1/me/second-factor/removal");
+    let (status, answer) = ask(&process, remove, me, &both).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+    post_office.told(new, "is off").await;
+
+    let mails = post_office.sink.mails();
+    let is_of = |mail: &&ArrivedMail| mail.header("subject").any(|it| it.contains("New sign-in"));
+    let sign_ins: Vec<_> = mails.iter().filter(is_of).collect();
+    let ids: BTreeSet<_> = sign_ins.iter().flat_map(|mail| mail.header("message-id")).collect();
+    assert_eq!(ids.len(), 1, "of one session");
+    let text = sign_ins[0].text.as_deref().unwrap();
+    assert!(text.contains(NEW) && text.contains("127.0.0.1"), "{text}");
+    let changed =
+        |mail: &&ArrivedMail| mail.header("subject").any(|it| it.contains("Your address"));
+    let changed: Vec<_> = mails.iter().filter(changed).collect();
+    assert!(changed.iter().all(|mail| !mail.text.as_deref().unwrap().contains(new)));
+
+    let log = process.output();
+    let told = [enrolment["secret"].as_str().unwrap(), url, code.as_str()];
+    let codes = confirmed["recovery_codes"].as_array().unwrap().iter();
+    for secret in told.into_iter().chain(codes.map(|code| code.as_str().unwrap())).chain([old, new])
+    {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+/// What an app shows that has read `url`.
+fn totp(url: &str) -> String {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    Totp::from_url(url).unwrap().generate(now.as_secs()).to_string()
 }

@@ -99,6 +99,14 @@ impl<'a> Fields<'a> {
         Some(None)
     }
 
+    /// Whether the field `name` is there, which need not be.
+    pub(crate) fn has(&mut self, name: &'static str) -> bool {
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
+        self.given.iter().any(|(given, _)| given == name)
+    }
+
     /// The field `name`, which must be there and an object.
     pub(crate) fn object<T: Shape>(&mut self, name: &'static str) -> Option<T> {
         let (pointer, raw) = self.take(name)?;
@@ -152,7 +160,9 @@ impl<'a> Fields<'a> {
     }
 
     fn take(&mut self, name: &'static str) -> Option<(String, &'a RawValue)> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         let pointer = self.pointer_to(name);
         let Some(at) = self.given.iter().position(|(given, _)| given == name) else {
             return self.refuse_at(pointer, "is missing".to_owned());

@@ -1,5 +1,6 @@
 //! `/v1/organizations/{organization}/members`: who belongs to it, and as what.
 
+use application::identity::Identity;
 use application::organizations::Organizations;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -67,6 +68,7 @@ pub(super) fn list_operation() -> Operation {
 
 pub(super) async fn list(
     State(organizations): State<Organizations>,
+    State(identity): State<Identity>,
     State(cursors): State<Cursors>,
     Extension(principal): Extension<Principal>,
     Path(id): Path<OrganizationId>,
@@ -84,8 +86,10 @@ pub(super) async fn list(
     members.truncate(limit);
     let next = members.last().filter(|_| more).map(|(user, _)| user.get());
     let manages = principal.reach(Permission::ManageOrganizations) >= Some(Reach::Organization);
-    let users = organizations.users(members.iter().map(|(user, _)| *user)).await?;
-    let items = members.into_iter().zip(users).map(|((user_id, role), user)| {
+    let ids: Vec<_> = members.iter().map(|(user, _)| *user).collect();
+    let mut users = identity.users(&ids).await?;
+    let items = members.into_iter().map(|(user_id, role)| {
+        let user = users.remove(&user_id);
         let (name, email) = user.map(|user| (user.name, user.email)).unwrap_or_default();
         Member { user_id, role, name, email: email.filter(|_| manages) }
     });

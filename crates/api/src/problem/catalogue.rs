@@ -92,6 +92,14 @@ catalogue! {
     LoginFailed UNAUTHORIZED "login-failed",
         "Address or password are wrong, or you have to wait",
         "Try again after a while, or ask for another password.";
+    /// The password is right, and it takes a code as well.
+    SecondFactorRequired UNAUTHORIZED "second-factor-required",
+        "It takes a code of the second factor as well",
+        "Send the same again with `code`: what the device shows, or a code for when it is lost.";
+    /// The code is wrong, or was used.
+    CodeRefused UNAUTHORIZED "code-refused",
+        "The code is wrong, or has been used",
+        "Send what the device shows now; a code is good for once.";
     /// The address was never proved.
     EmailNotVerified FORBIDDEN "email-not-verified",
         "The address is not verified",

@@ -86,6 +86,9 @@ impl From<identity::Rejection> for Problem {
             | Is::Deactivated(_)
             | Is::NotVerified(_)
             | Is::OtherAddress(_)
+            | Is::SecondFactorRequired(_)
+            | Is::HasSecondFactor(_)
+            | Is::NoSecondFactor(_)
             | Is::RoleChanged(_)
             | Is::ApiKeyExists(_)
             | Is::ApiKeyOver(_)
@@ -116,6 +119,10 @@ impl From<IdentityError> for Problem {
         match error {
             IdentityError::NotLetIn => Self::new(Code::LoginFailed, "Nobody was let in."),
             IdentityError::NotVerified => Self::new(Code::EmailNotVerified, "Nobody was let in."),
+            IdentityError::SecondFactorRequired => {
+                Self::new(Code::SecondFactorRequired, "Nobody was let in.")
+            }
+            IdentityError::CodeRefused => Self::new(Code::CodeRefused, "Nothing was changed."),
             IdentityError::InvalidToken => Self::new(Code::TokenRefused, "Nothing was changed."),
             IdentityError::WeakPassword(faults) => faults
                 .into_iter()
@@ -134,6 +141,7 @@ impl From<IdentityError> for Problem {
             IdentityError::Randomness(_)
             | IdentityError::Passwords(_)
             | IdentityError::Sign(_)
+            | IdentityError::Label(_)
             | IdentityError::NoSigningKey => internal().because(error),
         }
     }

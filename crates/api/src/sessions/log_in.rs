@@ -26,12 +26,15 @@ const MOST: usize = 200;
 pub(super) struct Request {
     email: Email,
     password: SecretText,
+    /// If the user has a second factor: what the device shows, or a code for when it is lost.
+    code: Option<SecretText>,
 }
 
 impl Shape for Request {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let (email, password) = (fields.value("email"), fields.value("password"));
-        Some(Self { email: email?, password: password? })
+        let code = if fields.has("code") { fields.value("code") } else { Some(None) };
+        Some(Self { email: email?, password: password?, code: code? })
     }
 }
 
@@ -39,7 +42,8 @@ pub(super) fn operation() -> Operation {
     let example = json!({"email": "ada@example.org", "password": "correct horse battery staple"});
     let operation = Operation::exchange("logIn", "Log in", Permission::EnterAccount)
         .with_body::<Request>(example)
-        .refused_as(&[Code::LoginFailed, Code::EmailNotVerified, Code::Busy]);
+        .refused_as(&[Code::LoginFailed, Code::EmailNotVerified, Code::Busy])
+        .refused_as(&[Code::SecondFactorRequired, Code::CodeRefused]);
     super::gives_tokens(operation, StatusCode::CREATED, "A session has started.")
 }
 
@@ -50,10 +54,11 @@ pub(super) async fn log_in(
     headers: HeaderMap,
     Body(request): Body<Request>,
 ) -> Result<Response, Problem> {
-    let Request { email, password: SecretText(password) } = request;
+    let Request { email, password: SecretText(password), code } = request;
+    let code = code.map(|SecretText(code)| code);
     let address = address.map(|Extension(ClientAddress(address))| address);
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let agent = agent.map(|agent| agent.chars().take(MOST).collect());
-    let tokens = identity.log_in(&origin, LogIn { email, password, address, agent }).await?;
+    let tokens = identity.log_in(&origin, LogIn { email, password, code, address, agent }).await?;
     Ok(super::answer(StatusCode::CREATED, &tokens))
 }

@@ -17,7 +17,7 @@ use crate::problem::{Code, Problem};
 use crate::receipts::Changed;
 
 /// Done again, each of these does nothing.
-fn operation(id: &'static str, summary: &'static str, done: &'static str) -> Operation {
+pub(super) fn operation(id: &'static str, summary: &'static str, done: &'static str) -> Operation {
     Operation::command(id, summary, Permission::ManageUsers, Key::Optional)
         .takes(Parameter::id("The user."))
         .changes(done)

@@ -13,5 +13,6 @@ mod refresh;
 mod revocation;
 mod roles;
 mod routes;
+mod second_factor;
 mod secrets;
 mod users;

@@ -1,6 +1,7 @@
 //! The service in process: fixed clock, counted ids, so that answers compare whole.
 
 mod accounts;
+mod devices;
 mod keeper;
 mod people;
 
@@ -37,6 +38,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 pub(crate) use accounts::{LIFETIMES, ROTATION};
+pub(crate) use devices::{Device, codes};
 pub(crate) use keeper::Keeper;
 pub(crate) use people::{ADDRESS, AGENT, As, Beside, Login, Person, origin};
 

@@ -179,7 +179,11 @@ impl Identity {
     }
 
     /// The address of `user`, if `password` is the right one.
-    async fn prove(&self, user: UserId, password: SecretString) -> Result<Email, IdentityError> {
+    pub(super) async fn prove(
+        &self,
+        user: UserId,
+        password: SecretString,
+    ) -> Result<Email, IdentityError> {
         let account = self.account(user).await?.ok_or(IdentityError::NotLetIn)?;
         let email = account.email.value().cloned().ok_or(IdentityError::NotLetIn)?;
         let pool = self.bus.store().pool();
@@ -197,11 +201,20 @@ impl Identity {
         }
     }
 
-    /// Lets who was locked out try again.
+    /// Lets who was locked out try again, passwords and codes.
+    ///
+    /// # Errors
+    /// As [`Identity::unlock_password`].
+    pub async fn unlock(&self, user: UserId) -> Result<(), IdentityError> {
+        self.forgive_tries(user).await?;
+        self.unlock_password(user).await
+    }
+
+    /// Lets who was locked out try passwords again.
     ///
     /// # Errors
     /// The user does not exist, or the database cannot be reached.
-    pub async fn unlock(&self, user: UserId) -> Result<(), IdentityError> {
+    pub(super) async fn unlock_password(&self, user: UserId) -> Result<(), IdentityError> {
         let account = self.account(user).await?;
         if let Some(email) = account.as_ref().and_then(|account| account.email.value()) {
             let targets = Targets::of(self.bus.digests()?, email, None);

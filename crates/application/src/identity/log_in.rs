@@ -10,8 +10,9 @@ use secrecy::SecretString;
 
 use super::failures::Targets;
 use super::refresh_token::{self, Salt};
+use super::second_factor::{self, RightCode};
 use super::secrets::Secret;
-use super::{Identity, IdentityError, Tokens};
+use super::{Identity, IdentityError, Tokens, devices};
 use crate::command::Origin;
 use crate::ports::passwords::{PasswordHash, Verified};
 use crate::{CommandError, Refusal};
@@ -23,6 +24,8 @@ pub struct LogIn {
     pub email: Email,
     /// The password.
     pub password: SecretString,
+    /// What the device of the second factor shows, or a code for when it is lost.
+    pub code: Option<SecretString>,
     /// The network address of the client, if it came over a network.
     pub address: Option<IpAddr>,
     /// What the client says that it is.
@@ -30,16 +33,18 @@ pub struct LogIn {
 }
 
 impl Identity {
-    /// Starts a session, if the password is the one of the account.
+    /// Starts a session, if the password is the one of the account, and so is the code if there is a
+    /// second factor.
     ///
     /// An address without an account, a wrong password, an account that may not come in and one that
     /// has failed too often are one answer, at the cost of one hash: nobody learns who has an account.
     ///
     /// # Errors
     /// [`IdentityError::NotLetIn`] for all of these; [`IdentityError::NotVerified`] only to who knows
-    /// the password; [`IdentityError::Busy`]: too many others want to come in.
+    /// the password, and so [`IdentityError::SecondFactorRequired`] and [`IdentityError::CodeRefused`],
+    /// before which nothing looks at the second factor; [`IdentityError::Busy`]: too many others want to come in.
     pub async fn log_in(&self, origin: &Origin, asked: LogIn) -> Result<Tokens, IdentityError> {
-        let LogIn { email, password, address, agent } = asked;
+        let LogIn { email, password, code, address, agent } = asked;
         let pool = self.bus.store().pool();
         let targets = Targets::of(self.bus.digests()?, &email, address);
         let user = self.find(&email).await?;
@@ -71,22 +76,39 @@ impl Identity {
         }
         let client =
             Client { address: address.map_or_else(String::new, |ip| ip.to_string()), agent };
-        let tokens = self.start(origin, user, client).await?;
+        let right = match &code {
+            Some(code) => self.prove_code(user, code, &targets).await?,
+            None => None,
+        };
+        let tokens = self.start(origin, user, client, right).await?;
         targets.forgive(pool).await?;
+        if right.is_some() {
+            self.forgive_tries(user).await?;
+        }
         Ok(tokens)
     }
 
-    /// Starts a session of `user_id`, who has proved to be the one.
-    async fn start(
+    /// Starts a session of `user_id`, who has proved to be the one, perhaps by a `right` code as well,
+    /// which is used up with it.
+    pub(super) async fn start(
         &self,
         origin: &Origin,
         user_id: UserId,
         client: Client,
+        right: Option<RightCode>,
     ) -> Result<Tokens, IdentityError> {
         let session_id = SessionId::new(self.bus.ids.next());
         let now = self.bus.clock.now();
         let expires_at = now + self.lifetimes.session;
-        let start = StartSession { session_id, user_id, client, started_at: now, expires_at };
+        let device = devices::digest(self.bus.digests()?, user_id, &client);
+        let start = StartSession {
+            session_id,
+            user_id,
+            client,
+            proves_second_factor: right.is_some(),
+            started_at: now,
+            expires_at,
+        };
         let mut salt: Salt = [0; 16];
         self.randomness.fill(&mut salt)?;
         let first = Secret::RefreshToken {
@@ -96,18 +118,25 @@ impl Identity {
             now,
             expires_at: expires_at.min(now + self.lifetimes.idle),
         };
+        let code = right.as_ref().map(|right| Secret::Code { user: user_id, right });
+        let device = Secret::Device { user: user_id, digest: &device, session: session_id, now };
+        let secrets: Vec<_> = code.into_iter().chain([device, first]).collect();
+        let used = right.and_then(|right| second_factor::used(user_id, right));
+        let decisions = used.into_iter().chain([Box::new(start) as Box<_>]).collect();
         // Who comes in acts, whoever asked.
         let origin =
             Origin { actor: format!("user:{user_id}"), idempotency_key: None, ..origin.clone() };
-        let command =
-            self.command(&origin, &("start-session", session_id), vec![Box::new(start)])?;
-        let receipt = match self.execute(&command, &[first]).await {
+        let command = self.command(&origin, &("start-session", session_id), decisions)?;
+        let receipt = match self.execute(&command, &secrets).await {
             Ok(receipt) => receipt,
             Err(IdentityError::Command(CommandError::Rejected(Refusal::Rejected(
                 domain::Rejection::Identity(rejection),
             )))) => {
                 return Err(match rejection {
                     Rejection::NotVerified(_) => IdentityError::NotVerified,
+                    Rejection::SecondFactorRequired(_) => IdentityError::SecondFactorRequired,
+                    // It was used at the same time.
+                    Rejection::NoSecondFactor(_) => IdentityError::CodeRefused,
                     _ => IdentityError::NotLetIn,
                 });
             }

@@ -4,22 +4,24 @@
 //! event and no message ever holds one.
 
 use chrono::TimeDelta;
+use domain::Event;
 use domain::identity::{
-    RecordPassword, RequestPasswordReset, RequestVerification, Standing, VerifyEmail,
+    IdentityEvent, RecordPassword, RequestPasswordReset, RequestVerification, Standing, VerifyEmail,
 };
 use domain::ids::UserId;
 use domain::values::{Email, Personal};
 use eventstore::answer::within;
-use eventstore::{AppendError, Receipt};
+use eventstore::{AppendError, EventId, PersonalError, Receipt};
 use secrecy::SecretString;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::secrets::Secret;
 use super::{Identity, IdentityError};
-use crate::CommandError;
 use crate::command::Origin;
 use crate::opaque_token::{OpaqueToken, TokenDigest, TokenKind};
 use crate::ports::Recipient;
+use crate::{CommandError, codec};
 
 /// What a token was mailed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +162,7 @@ impl Identity {
         let secrets =
             [Secret::Used { digest: &given.digest }, Secret::Password { user, hash: &hash }];
         let receipt = self.execute(&command, &secrets).await?;
-        if let Err(error) = self.unlock(user).await {
+        if let Err(error) = self.unlock_password(user).await {
             // The password is another all the same.
             tracing::warn!(error = %error, "who was locked out has to wait although the password is new");
         }
@@ -230,6 +232,29 @@ impl Identity {
         let name = account.name.value().filter(|_| account.is_verified);
         let name = name.map(ToString::to_string);
         Ok(Some(Recipient { address: email.as_str().to_owned(), name }))
+    }
+
+    /// Where mail goes to the address that a user had until the event `id`, which says that it is
+    /// another one now; nowhere if nobody is there any more. It may be somebody else's by now, so no
+    /// name goes with it.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn previous_recipient(&self, id: Uuid) -> Result<Option<Recipient>, IdentityError> {
+        let recorded = within(self.bus.store().event(EventId::new(id))).await?;
+        let Some(recorded) = recorded else { return Ok(None) };
+        let events = self.second_factors.keyring.open_events([&recorded], codec::open).await;
+        let events = events.map_err(|error| match error {
+            PersonalError::Keyring(error) => IdentityError::Keyring(error),
+            PersonalError::Codec(error) => CommandError::Encode(error.into()).into(),
+        })?;
+        let previous = events.into_iter().flatten().find_map(|event| match event {
+            Event::Identity(IdentityEvent::EmailChanged(changed)) => Some(changed.previous),
+            _ => None,
+        });
+        let email = previous.as_ref().and_then(Personal::value);
+        let address = email.map(|email| email.as_str().to_owned());
+        Ok(address.map(|address| Recipient { address, name: None }))
     }
 
     async fn given(&self, purpose: Purpose, digest: TokenDigest) -> Result<Given, IdentityError> {

@@ -9,6 +9,7 @@ const OVER: [&str; 5] = [
     "DELETE FROM identity.mailed_tokens WHERE expires_at < clock_timestamp()",
     // A day later than they could be used: a client with a wrong clock is told the same.
     "DELETE FROM identity.refresh_tokens WHERE expires_at < clock_timestamp() - interval '1 day'",
+    "DELETE FROM identity.pending_second_factors WHERE expires_at < clock_timestamp()",
     "DELETE FROM identity.failures WHERE last_at < clock_timestamp() - interval '1 day'",
     // So much later that their owners see why they are refused.
     "DELETE FROM identity.api_keys WHERE expires_at < clock_timestamp() - interval '30 days'",
@@ -25,6 +26,18 @@ const OVER: [&str; 5] = [
         WHERE kept.user_id = erased.user_id
     ), mailed AS (
         DELETE FROM identity.mailed_tokens AS kept USING erased
+        WHERE kept.user_id = erased.user_id
+    ), devices AS (
+        DELETE FROM identity.devices AS kept USING erased
+        WHERE kept.user_id = erased.user_id
+    ), recovery AS (
+        DELETE FROM identity.recovery_codes AS kept USING erased
+        WHERE kept.user_id = erased.user_id
+    ), pending AS (
+        DELETE FROM identity.pending_second_factors AS kept USING erased
+        WHERE kept.user_id = erased.user_id
+    ), second_factors AS (
+        DELETE FROM identity.second_factors AS kept USING erased
         WHERE kept.user_id = erased.user_id
     )
     DELETE FROM identity.passwords AS kept USING erased

@@ -1,15 +1,19 @@
 //! What is written beside an append, in its transaction.
 
+mod api_keys;
+mod invitations;
+mod second_factors;
+
 use chrono::{DateTime, Utc};
 use domain::ids::{ApiKeyId, InvitationId, OrganizationId, SessionId, UserId};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::refresh_token::Salt;
+use super::second_factor::RightCode;
 use crate::opaque_token::TokenDigest;
 use crate::ports::passwords::PasswordHash;
-
-/// Most API keys that a user has at a time.
-const MOST_API_KEYS: i64 = 100;
+use crate::second_factor::{RecoveryDigest, TotpStep};
 
 /// One thing that is written.
 #[derive(Debug)]
@@ -87,6 +91,57 @@ pub(crate) enum Secret<'a> {
         /// The key.
         key: ApiKeyId,
     },
+    /// A session is from there, perhaps the first.
+    Device {
+        /// The user.
+        user: UserId,
+        /// Of program and network.
+        digest: &'a [u8; 32],
+        /// The session.
+        session: SessionId,
+        /// Now.
+        now: DateTime<Utc>,
+    },
+    /// A code is used up.
+    Code {
+        /// The user.
+        user: UserId,
+        /// What it was.
+        right: &'a RightCode,
+    },
+    /// The seed that a code has confirmed is the second factor.
+    SecondFactor {
+        /// The user.
+        user: UserId,
+        /// Which seed.
+        enrolment: Uuid,
+        /// Of which moment the code was, which is used up.
+        step: TotpStep,
+        /// Now.
+        now: DateTime<Utc>,
+    },
+    /// The codes for when the device is lost, instead of those of before.
+    RecoveryCodes {
+        /// The user.
+        user: UserId,
+        /// Of each.
+        digests: &'a [RecoveryDigest],
+    },
+    /// The second factor, and what goes with it, is gone.
+    NoSecondFactor {
+        /// The user.
+        user: UserId,
+    },
+    /// The user has no password, and what was mailed is void.
+    NoPassword {
+        /// The user.
+        user: UserId,
+    },
+    /// The login at a provider that was begun is completed.
+    ExternalLogin {
+        /// As it is kept.
+        state: &'a [u8; 32],
+    },
 }
 
 /// Why nothing was written.
@@ -95,6 +150,9 @@ pub(super) enum SecretError {
     /// Somebody else has used it up.
     #[error("it is used up")]
     Gone,
+    /// The code was used by somebody else, or is of a second factor that is no more.
+    #[error("the code is used up")]
+    CodeGone,
     /// The user has as many API keys as may be.
     #[error("there are too many API keys")]
     TooManyApiKeys,
@@ -157,122 +215,66 @@ impl Secret<'_> {
                 .execute(connection)
                 .await?;
             }
-            Self::Invited { .. } | Self::InvitationOver { .. } | Self::OrganizationOver { .. } => {
-                self.write_of_invitation(connection).await?;
-            }
-            Self::ApiKey { .. } | Self::ApiKeyRotated { .. } | Self::ApiKeyGone { .. } => {
-                self.write_of_api_key(connection).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn write_of_api_key(&self, connection: &mut PgConnection) -> Result<(), SecretError> {
-        match *self {
-            Self::ApiKey { key, user, digest, expires_at } => {
-                let made = sqlx::query!(
-                    "
-                    WITH made AS (
-                        INSERT INTO identity.api_keys (key_id, user_id, expires_at)
-                        SELECT $1, $2, $3
-                        WHERE (SELECT count(*) FROM identity.api_keys WHERE user_id = $2) < $4
-                        RETURNING key_id
-                    )
-                    INSERT INTO identity.api_key_secrets (key_id, number, digest)
-                    SELECT key_id, 1, $5 FROM made
-                    ",
-                    key.get(),
-                    user.get(),
-                    expires_at,
-                    MOST_API_KEYS,
-                    digest.as_bytes(),
-                );
-                if made.execute(connection).await?.rows_affected() == 0 {
-                    return Err(SecretError::TooManyApiKeys);
+            Self::NoPassword { user } => {
+                for of_user in [
+                    sqlx::query!("DELETE FROM identity.passwords WHERE user_id = $1", user.get()),
+                    sqlx::query!(
+                        "DELETE FROM identity.mailed_tokens WHERE user_id = $1",
+                        user.get()
+                    ),
+                ] {
+                    of_user.execute(&mut *connection).await?;
                 }
+            }
+            Self::ExternalLogin { state } => {
+                let used = sqlx::query!(
+                    "DELETE FROM identity.external_logins WHERE state = $1",
+                    &state[..],
+                );
+                if used.execute(connection).await?.rows_affected() == 0 {
+                    return Err(SecretError::Gone);
+                }
+            }
+            Self::Device { user, digest, session, now } => {
+                sqlx::query!(
+                    "
+                    INSERT INTO identity.devices (user_id, digest, first_session, first_at)
+                    VALUES ($1, $2, $3, $4)
+                    ON CONFLICT (user_id, digest) DO NOTHING
+                    ",
+                    user.get(),
+                    &digest[..],
+                    session.get(),
+                    now,
+                )
+                .execute(connection)
+                .await?;
+            }
+            Self::ApiKey { key, user, digest, expires_at } => {
+                api_keys::create(connection, (key, user), digest, expires_at).await?;
             }
             Self::ApiKeyRotated { key, number, digest, first_kept } => {
-                let number = i64::from(number);
-                let made = sqlx::query!(
-                    "
-                    INSERT INTO identity.api_key_secrets (key_id, number, digest)
-                    SELECT key_id, $2, $3 FROM identity.api_keys WHERE key_id = $1
-                    ON CONFLICT (key_id, number) DO NOTHING
-                    ",
-                    key.get(),
-                    number,
-                    digest.as_bytes(),
-                );
-                if made.execute(&mut *connection).await?.rows_affected() == 0 {
-                    return Err(SecretError::ApiKeyRotated(key));
-                }
-                sqlx::query!(
-                    "DELETE FROM identity.api_key_secrets WHERE key_id = $1 AND number < $2",
-                    key.get(),
-                    i64::from(first_kept),
-                )
-                .execute(connection)
-                .await?;
+                api_keys::rotate(connection, (key, number), digest, first_kept).await?;
             }
-            Self::ApiKeyGone { key } => {
-                sqlx::query!("DELETE FROM identity.api_keys WHERE key_id = $1", key.get())
-                    .execute(connection)
-                    .await?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn write_of_invitation(&self, connection: &mut PgConnection) -> Result<(), SecretError> {
-        match *self {
+            Self::ApiKeyGone { key } => api_keys::forget(connection, key).await?,
             Self::Invited { invitation, organization, address, expires_at } => {
-                sqlx::query!(
-                    "
-                    UPDATE identity.invitations SET is_over = true
-                    WHERE organization_id = $1 AND address = $2 AND NOT is_over
-                    ",
-                    organization.get(),
-                    &address[..],
-                )
-                .execute(&mut *connection)
-                .await?;
-                // There already is one if the command is a repeated one, and is rolled back.
-                sqlx::query!(
-                    "
-                    INSERT INTO identity.invitations
-                        (invitation_id, organization_id, address, expires_at)
-                    VALUES ($1, $2, $3, $4)
-                    ON CONFLICT (invitation_id) DO NOTHING
-                    ",
-                    invitation.get(),
-                    organization.get(),
-                    &address[..],
-                    expires_at,
-                )
-                .execute(connection)
-                .await?;
+                let id = (invitation, organization);
+                invitations::invite(connection, id, address, expires_at).await?;
             }
             Self::InvitationOver { invitation } => {
-                sqlx::query!(
-                    "UPDATE identity.invitations SET is_over = true WHERE invitation_id = $1",
-                    invitation.get(),
-                )
-                .execute(connection)
-                .await?;
+                invitations::end(connection, invitation).await?;
             }
             Self::OrganizationOver { organization } => {
-                sqlx::query!(
-                    "
-                    UPDATE identity.invitations SET is_over = true
-                    WHERE organization_id = $1 AND NOT is_over
-                    ",
-                    organization.get(),
-                )
-                .execute(connection)
-                .await?;
+                invitations::end_all(connection, organization).await?;
             }
-            _ => {}
+            Self::Code { user, right } => second_factors::use_up(connection, user, right).await?,
+            Self::SecondFactor { user, enrolment, step, now } => {
+                second_factors::confirm(connection, user, (enrolment, step), now).await?;
+            }
+            Self::RecoveryCodes { user, digests } => {
+                second_factors::replace_recovery_codes(connection, user, digests).await?;
+            }
+            Self::NoSecondFactor { user } => second_factors::forget(connection, user).await?,
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::identity::{Account, RoleName, Standing, User};
+use domain::identity::{Account, RoleName, SecondFactor, Standing, User};
 use domain::ids::UserId;
 use domain::values::{Email, Personal};
 
@@ -25,6 +25,8 @@ pub struct UserShown {
     pub standing: Standing,
     /// What the user is granted.
     pub roles: BTreeSet<RoleName>,
+    /// What the user proves to be the one by besides the password.
+    pub second_factor: Option<SecondFactor>,
 }
 
 impl Identity {
@@ -75,5 +77,6 @@ fn show(id: UserId, account: Account) -> UserShown {
         name: account.name.value().map(ToString::to_string),
         standing: account.standing,
         roles: account.roles,
+        second_factor: account.second_factor,
     }
 }

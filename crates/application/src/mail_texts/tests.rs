@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone as _, Utc};
+use domain::identity::DisabledBy;
 
 use super::*;
 
@@ -61,6 +62,9 @@ snapshots! {
         device: None,
         address: None,
     }),
+    of_second_factor_enabled: second_factor_enabled(&client(), noon()),
+    of_second_factor_disabled: second_factor_disabled(&client(), noon(), DisabledBy::User),
+    of_second_factor_taken_away: second_factor_disabled(&client(), noon(), DisabledBy::Operator),
 }
 
 #[test]

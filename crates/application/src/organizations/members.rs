@@ -7,14 +7,9 @@ use domain::ids::{OrganizationId, UserId};
 use domain::organizations::{ChangeMemberRole, LeaveOrganization, RemoveMember};
 use eventstore::Receipt;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-
 use super::Organizations;
 use crate::command::Origin;
-use crate::identity::{IdentityError, UserShown};
-
-/// How many users are looked up side by side.
-const AT_ONCE: usize = 4;
+use crate::identity::IdentityError;
 
 impl Organizations {
     /// Gives a member another role.
@@ -60,18 +55,6 @@ impl Organizations {
         let asked = ("leave-organization", organization_id, user_id);
         let leave = LeaveOrganization { organization_id, user_id };
         self.change(origin, organization_id, &asked, Box::new(leave), &[]).await
-    }
-
-    /// Each of `users`, in their order; nothing for one that is not there.
-    ///
-    /// # Errors
-    /// The database cannot be reached, or keys of personal data are missing.
-    pub async fn users(
-        &self,
-        users: impl IntoIterator<Item = UserId>,
-    ) -> Result<Vec<Option<UserShown>>, IdentityError> {
-        let users = users.into_iter().map(|user| self.identity.user(user));
-        stream::iter(users.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await
     }
 
     /// What the role `name` grants, as the log has it now; nothing if there is none.

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::role::{Grant, RoleName};
+use super::second_factor::DisabledBy;
 use super::session::EndReason;
 use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::payload::payloads;
@@ -38,6 +39,10 @@ payloads! {
         ApiKeyCreated = "identity.api-key-created" v 1,
         ApiKeyRotated = "identity.api-key-rotated" v 1,
         ApiKeyRevoked = "identity.api-key-revoked" v 1,
+        SecondFactorEnabled = "identity.second-factor-enabled" v 1,
+        SecondFactorDisabled = "identity.second-factor-disabled" v 1,
+        RecoveryCodeUsed = "identity.recovery-code-used" v 1,
+        RecoveryCodesReplaced = "identity.recovery-codes-replaced" v 1,
     }
 }
 
@@ -71,6 +76,8 @@ of_user! {
     UserReinstated,
     /// The account is closed; all sessions are over.
     UserDeactivated,
+    /// The user has come in, or done something, with a code for when the device is lost; it is used up.
+    RecoveryCodeUsed,
 }
 
 /// There is an account.
@@ -159,6 +166,36 @@ pub struct RoleWithdrawn {
     pub user_id: UserId,
     /// The role.
     pub role: RoleName,
+}
+
+/// The password alone lets the user in no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondFactorEnabled {
+    /// The user.
+    pub user_id: UserId,
+    /// How many codes there are for when the device is lost.
+    pub recovery_codes: u8,
+}
+
+/// The password alone lets the user in again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondFactorDisabled {
+    /// The user.
+    pub user_id: UserId,
+    /// Who has taken it away.
+    pub by: DisabledBy,
+}
+
+/// There are other codes for when the device is lost, and those of before are good no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryCodesReplaced {
+    /// The user.
+    pub user_id: UserId,
+    /// How many there are from now on.
+    pub recovery_codes: u8,
 }
 
 /// The user is logged in.
@@ -300,6 +337,10 @@ impl IdentityEvent {
             | Self::UserDeactivated(UserDeactivated { user_id })
             | Self::RoleGranted(RoleGranted { user_id, .. })
             | Self::RoleWithdrawn(RoleWithdrawn { user_id, .. })
+            | Self::SecondFactorEnabled(SecondFactorEnabled { user_id, .. })
+            | Self::SecondFactorDisabled(SecondFactorDisabled { user_id, .. })
+            | Self::RecoveryCodeUsed(RecoveryCodeUsed { user_id })
+            | Self::RecoveryCodesReplaced(RecoveryCodesReplaced { user_id, .. })
             | Self::SessionsEnded(SessionsEnded { user_id, .. }) => super::user(*user_id),
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::IdentityEvent;
 use super::role::RoleName;
+use super::second_factor::DisabledBy;
 use super::session::EndReason;
 use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::payload::public_payloads;
@@ -31,6 +32,10 @@ public_payloads! {
         ApiKeyCreated = "identity.api-key-created" v 1,
         ApiKeyRotated = "identity.api-key-rotated" v 1,
         ApiKeyRevoked = "identity.api-key-revoked" v 1,
+        SecondFactorEnabled = "identity.second-factor-enabled" v 1,
+        SecondFactorDisabled = "identity.second-factor-disabled" v 1,
+        RecoveryCodeUsed = "identity.recovery-code-used" v 1,
+        RecoveryCodesReplaced = "identity.recovery-codes-replaced" v 1,
     }
 }
 
@@ -69,6 +74,12 @@ of_user! {
     UserDeactivated,
     /// All sessions of the user are over, but for the one it was asked for in.
     SessionsEnded,
+    /// The password alone lets the user in no more; sessions go on.
+    SecondFactorEnabled,
+    /// The user has used up a code for when the device is lost.
+    RecoveryCodeUsed,
+    /// The user has other codes for when the device is lost.
+    RecoveryCodesReplaced,
 }
 
 /// There is an account.
@@ -96,6 +107,15 @@ pub struct RoleWithdrawn {
     pub user_id: UserId,
     /// The role.
     pub role: RoleName,
+}
+
+/// The password alone lets the user in again; sessions go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecondFactorDisabled {
+    /// The user.
+    pub user_id: UserId,
+    /// Who has taken it away.
+    pub by: DisabledBy,
 }
 
 /// The user is logged in.
@@ -181,6 +201,18 @@ impl IdentityMessage {
             }
             IdentityEvent::RoleWithdrawn(event) => {
                 RoleWithdrawn { user_id: event.user_id, role: event.role.clone() }.into()
+            }
+            IdentityEvent::SecondFactorEnabled(event) => {
+                SecondFactorEnabled { user_id: event.user_id }.into()
+            }
+            IdentityEvent::SecondFactorDisabled(event) => {
+                SecondFactorDisabled { user_id: event.user_id, by: event.by }.into()
+            }
+            IdentityEvent::RecoveryCodeUsed(event) => {
+                RecoveryCodeUsed { user_id: event.user_id }.into()
+            }
+            IdentityEvent::RecoveryCodesReplaced(event) => {
+                RecoveryCodesReplaced { user_id: event.user_id }.into()
             }
             IdentityEvent::SessionsEnded(event) => SessionsEnded { user_id: event.user_id }.into(),
             IdentityEvent::SessionStarted(event) => {

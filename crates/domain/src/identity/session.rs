@@ -59,6 +59,8 @@ pub struct StartSession {
     pub user_id: UserId,
     /// From where.
     pub client: Client,
+    /// Whether the second factor was proved as well, if the user has one.
+    pub proves_second_factor: bool,
     /// Now.
     pub started_at: DateTime<Utc>,
     /// When it is over, whatever happens.
@@ -156,10 +158,14 @@ impl Decider for StartSession {
     }
 
     fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
-        let Self { session_id, user_id, client, started_at, expires_at } = self.clone();
+        let Self { session_id, user_id, client, proves_second_factor, started_at, expires_at } =
+            self.clone();
         let account = User::find_active(aggregates, user_id)?;
         if !account.is_verified {
             return Err(Rejection::NotVerified(user_id));
+        }
+        if account.second_factor.is_some() && !proves_second_factor {
+            return Err(Rejection::SecondFactorRequired(user_id));
         }
         let session: Option<&Session> = aggregates.get(super::session(session_id));
         if session.is_some_and(|session| session.0.is_some()) {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::role::RoleName;
+use super::second_factor::SecondFactor;
 use super::standing::Standing;
 use super::{EmailChanged, IdentityEvent, UserRegistered};
 use crate::ids::{ApiKeyId, SessionId, UserId};
@@ -35,6 +36,9 @@ pub struct Account {
     pub generation: u32,
     /// What the user is granted.
     pub roles: BTreeSet<RoleName>,
+    /// What the user proves to be the one by besides the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactor>,
 }
 
 /// Why a command on users, sessions or roles was refused.
@@ -58,6 +62,15 @@ pub enum Rejection {
     /// What was proved is not an address of the user.
     #[error("this is no address of user {0}")]
     OtherAddress(UserId),
+    /// The password alone does not let in.
+    #[error("user {0} has not proved the second factor")]
+    SecondFactorRequired(UserId),
+    /// There is one already.
+    #[error("user {0} has a second factor already")]
+    HasSecondFactor(UserId),
+    /// There is none, or no code is left for when the device is lost.
+    #[error("user {0} has no second factor")]
+    NoSecondFactor(UserId),
     /// The id of the session is in use.
     #[error("session {0} has started already")]
     AlreadyStarted(SessionId),
@@ -128,6 +141,7 @@ impl Aggregate for User {
                 standing: Standing::Active,
                 generation: 0,
                 roles: BTreeSet::new(),
+                second_factor: None,
             }));
         }
         Self(self.0.map(|account| account.evolve(event)))
@@ -166,6 +180,20 @@ impl Account {
             }
             IdentityEvent::RoleWithdrawn(withdrawn) => {
                 self.roles.remove(&withdrawn.role);
+            }
+            IdentityEvent::SecondFactorEnabled(enabled) => {
+                self.second_factor = Some(SecondFactor { recovery_codes: enabled.recovery_codes });
+            }
+            IdentityEvent::SecondFactorDisabled(_) => self.second_factor = None,
+            IdentityEvent::RecoveryCodeUsed(_) => {
+                if let Some(factor) = &mut self.second_factor {
+                    factor.recovery_codes = factor.recovery_codes.saturating_sub(1);
+                }
+            }
+            IdentityEvent::RecoveryCodesReplaced(replaced) => {
+                if let Some(factor) = &mut self.second_factor {
+                    factor.recovery_codes = replaced.recovery_codes;
+                }
             }
             IdentityEvent::UserRegistered(_)
             | IdentityEvent::RegistrationRepeated(_)

@@ -6,4 +6,5 @@ mod api_keys;
 mod golden;
 mod organizations;
 mod reservations;
+mod second_factor;
 mod sessions;

@@ -189,6 +189,7 @@ fn bind(step: &Step) -> Box<dyn Decision> {
             session_id: session_id(session),
             user_id: user_id(user),
             client: Client { address: "192.0.2.1".to_owned(), agent: None },
+            proves_second_factor: false,
             started_at: start(),
             expires_at: start() + TimeDelta::days(30),
         }),

@@ -43,7 +43,7 @@ async fn an_account_is_opened_and_proved() {
     let me = app.as_user(&login.access).get("/v1/me").await;
     let expected = json!({
         "id": login.user, "email": "ada@example.org", "is_verified": true, "name": "Ada",
-        "standing": "active", "roles": [],
+        "standing": "active", "roles": [], "has_second_factor": false,
     });
     assert_eq!((me.status, me.body), (200, expected));
     let may = app.as_user(&login.access).get("/v1/me/permissions").await;

@@ -7,7 +7,7 @@ use eventstore::{Filter, Position};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use crate::support::{ADDRESS, AGENT, Login, Person, TestApp, render};
+use crate::support::{ADDRESS, AGENT, Device, Login, Person, TestApp, codes, render};
 
 const NAMES: [&str; 2] = ["Wilhelmina Quillfeather", "Ottoline Marchbanks"];
 const WANTED: &str = "ottoline.marchbanks@zephyr.example";
@@ -47,6 +47,38 @@ async fn messages(app: &TestApp) -> Vec<String> {
 fn forms(secret: &str) -> [String; 2] {
     let hex: Vec<_> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     [secret.to_lowercase(), hex.concat()]
+}
+
+/// Has a second factor, and comes in with it; answers with what nobody may know of it.
+async fn with_second_factor(app: &TestApp, person: &Person, login: &Login) -> Vec<String> {
+    let me = app.as_user(&login.access);
+    let replaced = Device::told(&me, person).await;
+    let (device, mut known) = Device::enrolled(app, &me, person).await;
+    let come_in = async |code: String| {
+        let body = json!({"email": person.email, "password": person.password, "code": code});
+        assert_eq!(app.nobody().post("/v1/sessions", body).await.status, 201);
+    };
+    come_in(device.shows_next(app)).await;
+    come_in(known[0].clone()).await;
+    let both = json!({"password": person.password, "code": device.shows_next(app)});
+    known.extend(codes(&me.post("/v1/me/second-factor/recovery-codes", both).await));
+    come_in(known[10].clone()).await;
+    assert_eq!(known.len(), 20);
+    known.extend(known.clone().iter().map(|code| code.replace('-', "")));
+    for device in [&replaced, &device] {
+        known.extend([device.typed.clone(), device.url.clone()]);
+        // As JSON and as hexadecimal digits show bytes.
+        let bytes: Vec<_> = device.bytes().iter().map(u8::to_string).collect();
+        known.push(bytes.join(","));
+        known.push(bytes.join(", "));
+        let digits: Vec<_> = device.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        known.push(digits.concat());
+    }
+    // What waits to be confirmed is kept as well.
+    let waits = "INSERT INTO identity.pending_second_factors
+        SELECT user_id, enrolment, seed, clock_timestamp() FROM identity.second_factors";
+    sqlx::query(waits).execute(&app.pool()).await.unwrap();
+    known
 }
 
 #[tokio::test]
@@ -104,6 +136,7 @@ async fn nothing_of_it_is_kept_or_told() {
         address = format!("/v1/me/api-keys/{}/rotate", given.body["id"].as_str().unwrap());
     }
     app.identity().write_uses().await.unwrap();
+    secrets.extend(with_second_factor(&app, &person, &last).await);
     // Often enough that states are kept for later.
     for turn in 0..120 {
         let name = format!("{} {turn}", NAMES[turn % 2]);
@@ -130,7 +163,12 @@ async fn nothing_of_it_is_kept_or_told() {
     assert!(rows.iter().any(|(table, row)| {
         table == "identity.passwords" && row.contains("$argon2id$") && row.contains(&last.user)
     }));
+    for table in ["second_factors", "pending_second_factors", "recovery_codes", "devices"] {
+        let table = format!("identity.{table}");
+        assert!(rows.iter().any(|(of, row)| *of == table && row.contains(&last.user)), "{table}");
+    }
     assert!(messages.iter().any(|message| message.starts_with("identity.user-registered")));
+    assert!(messages.iter().any(|message| message.starts_with("identity.recovery-code-used")));
     let operator = app.operator().await;
     let mut request = operator.request(Method::GET, "/v1/audit/events?limit=100", None);
     request.headers_mut().insert(header::ACCEPT, "application/json".parse().unwrap());

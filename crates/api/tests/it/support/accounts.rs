@@ -6,7 +6,7 @@ use std::sync::Arc;
 use adapters::{Argon2Passwords, HashCost, HashThreads, Jwts, SystemRandomness};
 use application::CommandBus;
 use application::access::Access;
-use application::identity::{Identity, Lifetimes, Parts, SigningKeys};
+use application::identity::{Identity, Lifetimes, Parts, SecondFactors, SigningKeys};
 use application::ports::access_tokens::{AccessTokens, Rotation};
 use application::ports::passwords::NoneBreached;
 use chrono::TimeDelta;
@@ -44,9 +44,10 @@ pub(super) async fn open(
     let passwords = Argon2Passwords::new(HashCost::CHEAPEST, threads, randomness.clone()).unwrap();
     let tokens: Arc<dyn AccessTokens> = Arc::new(Jwts::new("test", "test"));
     let (pool, lifetime) = (store.pool().clone(), LIFETIMES.access_token);
-    let keys = SigningKeys::load(pool, keyring, tokens.clone(), Arc::new(clock.clone()), lifetime)
-        .await
-        .unwrap();
+    let keys =
+        SigningKeys::load(pool, keyring.clone(), tokens.clone(), Arc::new(clock.clone()), lifetime)
+            .await
+            .unwrap();
     keys.rotate(ROTATION, &SystemRandomness).await.unwrap();
     let access = Access::load(store.clone(), clock, lifetime).await.unwrap();
     let parts = Parts {
@@ -56,6 +57,7 @@ pub(super) async fn open(
         tokens,
         keys,
         lifetimes: LIFETIMES,
+        second_factors: SecondFactors { keyring, service: "Test".into() },
     };
     (Identity::new(bus, parts), access)
 }
