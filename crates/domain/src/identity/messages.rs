@@ -164,7 +164,10 @@ impl IdentityMessage {
                 reason: event.reason,
             }
             .into(),
-            IdentityEvent::ProfileChanged(_)
+            // By what somebody comes in is nobody's business.
+            IdentityEvent::ExternalIdentityLinked(_)
+            | IdentityEvent::ExternalIdentityUnlinked(_)
+            | IdentityEvent::ProfileChanged(_)
             | IdentityEvent::SessionKept(_)
             | IdentityEvent::RoleDefined(_)
             | IdentityEvent::RoleRemoved(_) => return None,
