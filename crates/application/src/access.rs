@@ -216,6 +216,8 @@ pub(crate) fn tag(event: &IdentityEvent) -> Option<Tag> {
         | IdentityEvent::PasswordResetRequested(_)
         | IdentityEvent::UserReinstated(_)
         | IdentityEvent::SessionStarted(_)
+        | IdentityEvent::ExternalIdentityLinked(_)
+        | IdentityEvent::ExternalIdentityUnlinked(_)
         | IdentityEvent::SessionKept(_) => return None,
     };
     Some(tag_of(tag))

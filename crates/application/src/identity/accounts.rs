@@ -179,7 +179,11 @@ impl Identity {
     }
 
     /// The address of `user`, if `password` is the right one.
-    async fn prove(&self, user: UserId, password: SecretString) -> Result<Email, IdentityError> {
+    pub(super) async fn prove(
+        &self,
+        user: UserId,
+        password: SecretString,
+    ) -> Result<Email, IdentityError> {
         let account = self.account(user).await?.ok_or(IdentityError::NotLetIn)?;
         let email = account.email.value().cloned().ok_or(IdentityError::NotLetIn)?;
         let pool = self.bus.store().pool();

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use domain::Decision;
 use domain::identity::{Client, Rejection, SESSION, StartSession, User, user};
 use domain::ids::{SessionId, UserId};
 use domain::values::Email;
@@ -83,36 +84,50 @@ impl Identity {
         user_id: UserId,
         client: Client,
     ) -> Result<Tokens, IdentityError> {
+        let started = self.start_after(origin, (user_id, client), Vec::new(), Vec::new()).await;
+        match started {
+            Err(IdentityError::Command(CommandError::Rejected(Refusal::Rejected(
+                domain::Rejection::Identity(rejection),
+            )))) => Err(match rejection {
+                Rejection::NotVerified(_) => IdentityError::NotVerified,
+                _ => IdentityError::NotLetIn,
+            }),
+            started => started,
+        }
+    }
+
+    /// Starts a session of `user_id` behind what `before` decides, all of it in one append, and writes
+    /// `secrets` with it.
+    ///
+    /// # Errors
+    /// What is decided is rejected, [`IdentityError::InvalidToken`]: a secret was used up meanwhile.
+    pub(super) async fn start_after(
+        &self,
+        origin: &Origin,
+        (user_id, client): (UserId, Client),
+        before: Vec<Box<dyn Decision>>,
+        mut secrets: Vec<Secret<'_>>,
+    ) -> Result<Tokens, IdentityError> {
         let session_id = SessionId::new(self.bus.ids.next());
         let now = self.bus.clock.now();
         let expires_at = now + self.lifetimes.session;
         let start = StartSession { session_id, user_id, client, started_at: now, expires_at };
         let mut salt: Salt = [0; 16];
         self.randomness.fill(&mut salt)?;
-        let first = Secret::RefreshToken {
+        secrets.push(Secret::RefreshToken {
             session: session_id,
             user: user_id,
             salt: &salt,
             now,
             expires_at: expires_at.min(now + self.lifetimes.idle),
-        };
+        });
         // Who comes in acts, whoever asked.
         let origin =
             Origin { actor: format!("user:{user_id}"), idempotency_key: None, ..origin.clone() };
-        let command =
-            self.command(&origin, &("start-session", session_id), vec![Box::new(start)])?;
-        let receipt = match self.execute(&command, &[first]).await {
-            Ok(receipt) => receipt,
-            Err(IdentityError::Command(CommandError::Rejected(Refusal::Rejected(
-                domain::Rejection::Identity(rejection),
-            )))) => {
-                return Err(match rejection {
-                    Rejection::NotVerified(_) => IdentityError::NotVerified,
-                    _ => IdentityError::NotLetIn,
-                });
-            }
-            Err(error) => return Err(error),
-        };
+        let mut decisions = before;
+        decisions.push(Box::new(start));
+        let command = self.command(&origin, &("start-session", session_id), decisions)?;
+        let receipt = self.execute(&command, &secrets).await?;
         let aggregates = self.bus.load(&[user(user_id)]).await?;
         let account = aggregates.get::<User>(user(user_id)).and_then(User::account);
         let roles = account.map(|account| account.roles.iter().map(ToString::to_string).collect());

@@ -5,10 +5,11 @@ use sqlx::PgPool;
 
 /// What lets nobody in any more: tokens that are over, failures of long ago, and all that was kept of
 /// who is erased.
-const OVER: [&str; 4] = [
+const OVER: [&str; 5] = [
     "DELETE FROM identity.mailed_tokens WHERE expires_at < clock_timestamp()",
     // A day later than they could be used: a client with a wrong clock is told the same.
     "DELETE FROM identity.refresh_tokens WHERE expires_at < clock_timestamp() - interval '1 day'",
+    "DELETE FROM identity.external_logins WHERE expires_at < clock_timestamp()",
     "DELETE FROM identity.failures WHERE last_at < clock_timestamp() - interval '1 day'",
     "
     WITH erased AS (
