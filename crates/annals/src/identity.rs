@@ -61,7 +61,12 @@ pub async fn open(bus: CommandBus, keyring: Keyring, config: &Config) -> anyhow:
     .context("cannot read the keys of access tokens")?;
     rotate(&keys, settings.rotation()).await.context("cannot make a key of access tokens")?;
     let breached = settings.breached()?;
-    Ok(Identity::new(bus, Parts { passwords, breached, randomness, tokens, keys, lifetimes }))
+    let parts = Parts { passwords, breached, randomness, tokens, keys, lifetimes };
+    let identity = Identity::new(bus, parts);
+    Ok(match config.external_login.logins()? {
+        Some(external) => identity.with_external_logins(external),
+        None => identity,
+    })
 }
 
 /// Who may do what, known without asking.

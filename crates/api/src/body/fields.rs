@@ -86,6 +86,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The field `name`, which may be absent or null.
+    pub(crate) fn optional<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+    ) -> Option<Option<T>> {
+        if self.given.iter().any(|(given, _)| given == name) {
+            return self.value(name);
+        }
+        self.known.push(name);
+        Some(None)
+    }
+
     /// The field `name`, which must be there and an object.
     pub(crate) fn object<T: Shape>(&mut self, name: &'static str) -> Option<T> {
         let (pointer, raw) = self.take(name)?;
