@@ -53,7 +53,15 @@ struct Provider {
     settings: ProviderSettings,
     client: Client,
     metadata: Mutex<Option<Kept<Metadata>>>,
-    keys: Mutex<Option<Kept<Keys>>>,
+    keys: Mutex<KnownKeys>,
+}
+
+/// The keys of a provider.
+#[derive(Default)]
+struct KnownKeys {
+    kept: Option<Kept<Keys>>,
+    /// When they were last fetched because a token named one that was unknown.
+    again: Option<Instant>,
 }
 
 /// What was fetched, and when.
@@ -210,10 +218,10 @@ impl Provider {
     ) -> Result<Claims, Failure> {
         let (issuer, client) = (&self.settings.issuer, &self.settings.client_id);
         let expected = Expected { issuer, client, nonce: grant.nonce, now: grant.now };
-        let keys = self.keys(metadata, FRESH).await?;
+        let keys = self.keys(metadata).await?;
         let verified = match id_token::verify(token, &keys, &expected) {
             Err(Distrust::UnknownKey) => {
-                let keys = self.keys(metadata, KEYS_AGAIN).await?;
+                let keys = self.keys_again(metadata, &keys).await?;
                 id_token::verify(token, &keys, &expected)
             }
             verified => verified,
@@ -243,14 +251,39 @@ impl Provider {
         }
     }
 
-    /// The keys of the provider, heard of no longer ago than `fresh`.
-    async fn keys(&self, metadata: &Metadata, fresh: Duration) -> Result<Arc<Keys>, Failure> {
-        let mut kept = self.keys.lock().await;
-        if let Some(known) = kept.as_ref().filter(|known| known.at.elapsed() < fresh) {
-            return Ok(Arc::clone(&known.it));
+    /// The keys of the provider, heard of within the hour.
+    async fn keys(&self, metadata: &Metadata) -> Result<Arc<Keys>, Failure> {
+        let mut known = self.keys.lock().await;
+        match known.kept.as_ref().filter(|kept| kept.at.elapsed() < FRESH) {
+            Some(kept) => Ok(Arc::clone(&kept.it)),
+            None => known.fetch(&self.client, metadata).await,
         }
-        let it = Arc::new(jwks::fetch(&self.client, &metadata.jwks_uri).await?);
-        *kept = Some(Kept { it: Arc::clone(&it), at: Instant::now() });
+    }
+
+    /// The keys of the provider, asked for anew unless somebody has done so since `seen` or a moment
+    /// ago: whoever sends tokens with made-up keys has the provider asked no more often.
+    async fn keys_again(
+        &self,
+        metadata: &Metadata,
+        seen: &Arc<Keys>,
+    ) -> Result<Arc<Keys>, Failure> {
+        let mut known = self.keys.lock().await;
+        let is_newer = |kept: &&Kept<Keys>| !Arc::ptr_eq(&kept.it, seen);
+        if let Some(kept) = known.kept.as_ref().filter(is_newer) {
+            return Ok(Arc::clone(&kept.it));
+        }
+        if known.again.is_some_and(|at| at.elapsed() < KEYS_AGAIN) {
+            return Ok(Arc::clone(seen));
+        }
+        known.again = Some(Instant::now());
+        known.fetch(&self.client, metadata).await
+    }
+}
+
+impl KnownKeys {
+    async fn fetch(&mut self, client: &Client, metadata: &Metadata) -> Result<Arc<Keys>, Failure> {
+        let it = Arc::new(jwks::fetch(client, &metadata.jwks_uri).await?);
+        self.kept = Some(Kept { it: Arc::clone(&it), at: Instant::now() });
         Ok(it)
     }
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod browser;
 mod elsewhere;
+mod issuer;
 mod keeper;
 mod people;
 
@@ -40,6 +41,7 @@ use uuid::Uuid;
 pub(crate) use accounts::{LIFETIMES, ROTATION};
 pub(crate) use browser::Browser;
 pub(crate) use elsewhere::{Begun, CLIENT_SECRET, PROVIDER, REDIRECT, provider};
+pub(crate) use issuer::Issuer;
 pub(crate) use keeper::Keeper;
 use people::for_strangers;
 pub(crate) use people::{ADDRESS, AGENT, As, Beside, Login, Person, origin};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use adapters::{OpenIdConnect, ProviderSettings, SystemClock};
 use api::{Limits, Queries};
 use application::identity::{ExternalLogins, Redirects};
-use application::ports::Clock as _;
+use application::ports::Clock;
 use projections::engine::Reached;
 use projections::freshness::Freshness;
 use serde_json::{Value, json};
@@ -101,7 +101,6 @@ impl TestApp {
 
     /// Sets the clock, for providers have one of their own.
     pub(crate) async fn keep_time(&self) {
-        use application::ports::Clock;
         self.pass(SystemClock.now() - Clock::now(self.clock())).await;
     }
 

@@ -280,8 +280,7 @@ impl TestApp {
         let store = open(&self.database, self.database.pool()).await;
         let freshness = Freshness::new(self.database.pool(), Reached::default());
         let queries = Queries { source: source(&store), freshness, wait: SHORT };
-        let service =
-            Service { store: &store, clock: &self.clock, ids: &self.ids, external: None };
+        let service = Service { store: &store, clock: &self.clock, ids: &self.ids, external: None };
         let limits = Limits { anonymous: for_strangers(), ..limits(DEADLINE) };
         let Started { router, access, .. } =
             service.start(queries, &Registry::new(), limits, Settings::default()).await;
