@@ -227,8 +227,13 @@ impl Identity {
             issuer: issuer.as_deref(),
             now: self.bus.clock.now(),
         };
-        let vouched = external.port.complete(&begun.provider, grant).await?;
-        Ok((begun, vouched))
+        match external.port.complete(&begun.provider, grant).await {
+            Ok(vouched) => Ok((begun, vouched)),
+            Err(error) => {
+                self.leave(&begun).await?;
+                Err(error.into())
+            }
+        }
     }
 
     /// Who comes in by `identity`, if anybody.

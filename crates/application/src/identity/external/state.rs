@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::UserId;
 use domain::values::ProviderName;
 use eventstore::Digests;
@@ -14,6 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::identity::{Identity, IdentityError};
 use crate::ports::{NoRandomness, Randomness};
+
+/// Longer than any request takes: after that whoever completed it is gone.
+const BUSY: TimeDelta = TimeDelta::seconds(15);
 
 /// State and binding, as the client has them.
 pub(super) struct Proof {
@@ -118,8 +121,8 @@ impl Identity {
         Ok(())
     }
 
-    /// The login that was begun with `secrets`, if it is what is `expected` and not over. It stays as
-    /// it is: it is used up by what it lets in, in one transaction.
+    /// The login that was begun with `secrets`, if it is what is `expected`, not over, and nobody else
+    /// completes it at the same time. It is used up by what it lets in, in one transaction.
     pub(super) async fn begun(
         &self,
         secrets: &Secrets,
@@ -141,9 +144,36 @@ impl Identity {
         let provider = provider.filter(|known| expected.provider.is_none_or(|it| it == known));
         match provider {
             Some(provider) if is_bound && is_of_user => {
+                self.take(&secrets.state).await?;
                 Ok(Begun { state: secrets.state, provider, redirect_uri: row.redirect_uri })
             }
             _ => Err(IdentityError::NotBegun),
         }
+    }
+
+    /// Lets nobody else complete it for a while.
+    async fn take(&self, state: &[u8; 32]) -> Result<(), IdentityError> {
+        let now = self.bus.clock.now();
+        let taken = sqlx::query!(
+            "
+            UPDATE identity.external_logins SET busy_until = $3
+            WHERE state = $1 AND (busy_until IS NULL OR busy_until <= $2)
+            ",
+            &state[..],
+            now,
+            now + BUSY,
+        );
+        let taken = within(taken.execute(self.bus.store().pool())).await?;
+        if taken.rows_affected() == 0 { Err(IdentityError::NotBegun) } else { Ok(()) }
+    }
+
+    /// Lets whoever has begun it try again.
+    pub(super) async fn leave(&self, begun: &Begun) -> Result<(), IdentityError> {
+        let left = sqlx::query!(
+            "UPDATE identity.external_logins SET busy_until = NULL WHERE state = $1",
+            &begun.state[..],
+        );
+        within(left.execute(self.bus.store().pool())).await?;
+        Ok(())
     }
 }
