@@ -1,12 +1,12 @@
-//! OpenID Connect: the authorization code flow with PKCE, at providers that describe themselves.
+//! `OpenID` Connect: the authorization code flow with PKCE, at providers that describe themselves.
 //!
 //! What a provider is asked for is found by discovery when it is first needed, and kept for an hour;
 //! so a provider that is away stops nobody from starting, and only its own users from coming in.
 //! A token is read by [`id_token`] alone: signatures by ring, three algorithms, keys that the issuer
-//! publishes. What scopes ask for and the token does not hold is asked of the UserInfo endpoint, as the
+//! publishes. What scopes ask for and the token does not hold is asked of the `UserInfo` endpoint, as the
 //! standard has it.
 //!
-//! Not here: providers whose issuer is a pattern, encrypted tokens, signed answers of UserInfo.
+//! Not here: providers whose issuer is a pattern, encrypted tokens, signed answers of `UserInfo`.
 
 mod discovery;
 mod http_client;

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::port::{self, Wanted};
 
 const SCRIPT: &str = include_str!("oidc_provider.mjs");
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 
 /// A provider of our own; it stops when this value is dropped or this process ends.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Reads ID tokens: signed by the issuer, for us, for this very login, and now (OpenID Connect Core,
+//! Reads ID tokens: signed by the issuer, for us, for this very login, and now (`OpenID` Connect Core,
 //! section 3.1.3.7).
 //!
 //! Written out, and not by the library that access tokens are read with: that one asks a provider of
@@ -34,7 +34,7 @@ pub(super) struct Claims {
     pub(super) profile: Profile,
 }
 
-/// What a provider says of somebody, in a token or at its UserInfo endpoint.
+/// What a provider says of somebody, in a token or at its `UserInfo` endpoint.
 #[derive(Deserialize)]
 pub(super) struct Profile {
     pub(super) email: Option<String>,

@@ -85,7 +85,7 @@ impl Keys {
     pub(super) fn read(json: &[u8]) -> Option<Self> {
         let Set { keys } = serde_json::from_slice(json).ok()?;
         let keys = keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-        Some(Self(keys.filter_map(|jwk| jwk.key()).collect()))
+        Some(Self(keys.filter_map(Jwk::key).collect()))
     }
 
     /// The key of `algorithm` that is called `id`; or the only one, if the token names none.

@@ -87,6 +87,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The field `name`, which may be absent or null.
+    #[expect(clippy::option_option, reason = "what is absent is no mistake, as what is wrong is")]
     pub(crate) fn optional<T: DeserializeOwned>(
         &mut self,
         name: &'static str,

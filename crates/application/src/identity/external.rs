@@ -144,9 +144,9 @@ impl Identity {
         vouched: &Vouched,
         client: Client,
     ) -> Result<Tokens, IdentityError> {
-        let used = Secret::ExternalLogin { state: &begun.state };
+        let completed = Secret::ExternalLogin { state: &begun.state };
         if let Some(user) = self.find_external(&vouched.identity).await? {
-            return self.start_after(origin, (user, client), Vec::new(), vec![used]).await;
+            return self.start_after(origin, (user, client), Vec::new(), vec![completed]).await;
         }
         let email = vouched.email.clone().filter(|_| vouched.email_verified);
         let email = email.and_then(|email| Email::try_from(email).ok());
@@ -158,21 +158,18 @@ impl Identity {
             Some(user) => self.account(user).await?.map(|account| (user, account)),
             None => None,
         };
-        let mut secrets = vec![used];
-        let (user_id, decision): (_, Box<dyn Decision>) = match owner {
-            Some((user_id, account)) => {
-                let takes_over = !account.is_verified;
-                if takes_over {
-                    secrets.push(Secret::NoPassword { user: user_id });
-                }
-                (user_id, Box::new(LinkByAddress { user_id, email, name, takes_over, link }))
+        let mut secrets = vec![completed];
+        let (user_id, decision): (_, Box<dyn Decision>) = if let Some((user_id, account)) = owner {
+            let takes_over = !account.is_verified;
+            if takes_over {
+                secrets.push(Secret::NoPassword { user: user_id });
             }
-            None => {
-                let user_id = UserId::new(self.bus.ids.next());
-                let name = name.or_else(|| email.local_part().to_owned().try_into().ok());
-                let name = name.ok_or(IdentityError::AddressNotVouched)?;
-                (user_id, Box::new(RegisterByExternalIdentity { user_id, email, name, link }))
-            }
+            (user_id, Box::new(LinkByAddress { user_id, email, name, takes_over, link }))
+        } else {
+            let user_id = UserId::new(self.bus.ids.next());
+            let name = name.or_else(|| email.local_part().to_owned().try_into().ok());
+            let name = name.ok_or(IdentityError::AddressNotVouched)?;
+            (user_id, Box::new(RegisterByExternalIdentity { user_id, email, name, link }))
         };
         self.start_after(origin, (user_id, client), vec![decision], secrets).await
     }

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 /// By how much the clock of a provider may differ.
 pub const PROVIDER_LEEWAY: TimeDelta = TimeDelta::seconds(60);
 
-/// Lets providers say who somebody is, by the authorization code flow of OpenID Connect.
+/// Lets providers say who somebody is, by the authorization code flow of `OpenID` Connect.
 pub trait ExternalLogin: Send + Sync {
     /// Which providers there are, in the order of their names.
     fn providers(&self) -> &[ProviderShown];
@@ -133,7 +133,7 @@ pub enum ProviderError {
 /// Why what a provider answers is not trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
-    /// It does not describe itself as OpenID Connect Discovery says, or as another issuer.
+    /// It does not describe itself as `OpenID` Connect Discovery says, or as another issuer.
     #[error("its description is not one of this issuer")]
     Description,
     /// It refuses what it should take: the settings of this client there are other ones.

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The most bytes of what an issuer calls somebody (OpenID Connect Core, section 2).
+/// The most bytes of what an issuer calls somebody (`OpenID` Connect Core, section 2).
 const MAX_SUBJECT_BYTES: usize = 255;
 
 /// The most bytes of the name of an issuer, which is an address.

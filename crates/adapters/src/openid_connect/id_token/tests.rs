@@ -94,8 +94,8 @@ impl Issuer {
         verify(token, &self.keys(), &expected)
     }
 
-    fn refusal(&self, header: Value, claims: &Value) -> Option<Distrust> {
-        self.verify(&self.sign(&header, claims)).err()
+    fn refusal(&self, header: &Value, claims: &Value) -> Option<Distrust> {
+        self.verify(&self.sign(header, claims)).err()
     }
 }
 
@@ -151,7 +151,7 @@ fn what_is_said_to_others_or_at_another_time_is_refused() {
         (json!({"sub": null}), Distrust::Malformed),
         (json!({"email_verified": 1}), Distrust::Malformed),
     ] {
-        let refused = issuer.refusal(json!({"alg": "EdDSA", "kid": "ed"}), &but(changes.clone()));
+        let refused = issuer.refusal(&json!({"alg": "EdDSA", "kid": "ed"}), &but(changes.clone()));
         assert_eq!(refused, Some(why), "{changes}");
     }
 }
@@ -170,7 +170,7 @@ fn what_is_signed_otherwise_is_refused() {
         (json!({"alg": "ES256", "kid": "enc"}), Distrust::UnknownKey),
         (json!({"alg": "EdDSA", "kid": "ed", "crit": ["b64"]}), Distrust::Malformed),
     ] {
-        assert_eq!(issuer.refusal(header.clone(), &claims()), Some(why), "{header}");
+        assert_eq!(issuer.refusal(&header, &claims()), Some(why), "{header}");
     }
     let token = issuer.sign(&json!({"alg": "EdDSA", "kid": "ed"}), &claims());
     let (signed, signature) = token.rsplit_once('.').unwrap();

@@ -94,8 +94,8 @@ impl Identity {
         let link = NewLink { id, identity: vouched.identity, at };
         let link = LinkExternalIdentity { user_id: user, link };
         let command = self.command(origin, &name, vec![Box::new(link)])?;
-        let used = Secret::ExternalLogin { state: &begun.state };
-        self.execute(&command, &[used]).await.map_err(|error| match error {
+        let completed = Secret::ExternalLogin { state: &begun.state };
+        self.execute(&command, &[completed]).await.map_err(|error| match error {
             IdentityError::Command(CommandError::Append(AppendError::ClaimTaken { .. })) => {
                 IdentityError::IdentityTaken
             }
