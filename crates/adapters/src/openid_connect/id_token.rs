@@ -109,6 +109,9 @@ pub(super) fn verify(
     }
     let (signed, signature) = token.rsplit_once('.').ok_or(Distrust::Malformed)?;
     let (header, body) = signed.split_once('.').ok_or(Distrust::Malformed)?;
+    if body.contains('.') {
+        return Err(Distrust::Malformed);
+    }
     let header: Header = decode(header)?;
     let algorithm = Algorithm::named(&header.alg).ok_or(Distrust::Algorithm)?;
     if header.crit.is_some() {
