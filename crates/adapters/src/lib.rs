@@ -3,6 +3,7 @@
 mod access_tokens;
 mod breached_file;
 mod logged_mailer;
+mod openid_connect;
 mod passwords;
 mod smtp_mailer;
 mod system_clock;
@@ -12,6 +13,7 @@ mod time_ordered_ids;
 pub use access_tokens::Jwts;
 pub use breached_file::{BreachedFile, BreachedFileError};
 pub use logged_mailer::LoggedMailer;
+pub use openid_connect::{InvalidProvider, OpenIdConnect, ProviderSettings};
 pub use passwords::{Argon2Passwords, HashCost, HashThreads, PasswordsSetupError};
 pub use smtp_mailer::{
     InvalidSender, Sender, SmtpLogin, SmtpMailer, SmtpMailerError, SmtpSecurity, SmtpSettings,

@@ -4,6 +4,7 @@
 //! `ANNALS_` with its path in capitals, two underscores between section and key
 //! (`ANNALS_HTTP__ADDRESS`).
 
+mod external_login;
 mod identity;
 mod mail;
 mod masked;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
+pub use external_login::ExternalLogin;
 pub use identity::Identity;
 pub use mail::Mail;
 pub use sections::{Database, Feed, Http, Jobs, Keys, Log, LogFormat, Nats};
@@ -42,6 +44,8 @@ pub struct Config {
     pub keys: Keys,
     /// Accounts, sessions and tokens.
     pub identity: Identity,
+    /// Providers at which people log in.
+    pub external_login: ExternalLogin,
     /// Who sends mail.
     pub mail: Mail,
     /// What looks after the tables by itself.
@@ -109,6 +113,7 @@ impl Config {
             bail!("`http.requests_per_second` must be at most 1000000; 0 is for any number");
         }
         self.identity.validate()?;
+        self.external_login.validate()?;
         self.nats.namespace().context("`nats.namespace` cannot be used")?;
         self.keys.key_encryption_keys()?;
         self.mail.validate()?;

@@ -64,7 +64,11 @@ pub async fn open(bus: CommandBus, keyring: Keyring, config: &Config) -> anyhow:
     let second_factors =
         SecondFactors { keyring, service: settings.second_factor_name.as_str().into() };
     let parts = Parts { passwords, breached, randomness, tokens, keys, lifetimes, second_factors };
-    Ok(Identity::new(bus, parts))
+    let identity = Identity::new(bus, parts);
+    Ok(match config.external_login.logins()? {
+        Some(external) => identity.with_external_logins(external),
+        None => identity,
+    })
 }
 
 /// Who may do what, known without asking.

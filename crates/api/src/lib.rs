@@ -8,6 +8,7 @@
 mod body;
 mod cursor;
 mod etag;
+mod external_login;
 mod fixed_text;
 mod if_none_match;
 mod layers;

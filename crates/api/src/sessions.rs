@@ -1,13 +1,16 @@
 //! `/v1/sessions`: coming in, and staying in.
 
+mod external;
 mod jwks;
 mod log_in;
 mod refresh;
 
+use std::net::IpAddr;
+
 use application::identity::Tokens;
-use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use domain::ids::{SessionId, UserId};
 use schemars::JsonSchema;
@@ -15,13 +18,24 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::forwarded::ClientAddress;
 use crate::operation::{Answer, Content, Operation, schema_of};
 use crate::routes::Routes;
+
+/// Most characters that are kept of what a client says that it is.
+const MOST: usize = 200;
 
 pub(crate) fn routes() -> Routes {
     Routes::default()
         .post("/v1/sessions", log_in::operation(), log_in::log_in)
         .post("/v1/sessions/refresh", refresh::operation(), refresh::refresh)
+        .get("/v1/sessions/external", external::list_operation(), external::list)
+        .post("/v1/sessions/external/{provider}", external::begin_operation(), external::begin)
+        .post(
+            "/v1/sessions/external/{provider}/complete",
+            external::complete_operation(),
+            external::complete,
+        )
         .get("/.well-known/jwks.json", jwks::operation(), jwks::show)
 }
 
@@ -39,6 +53,16 @@ struct TokensBody<'a> {
     access_token_expires_at: DateTime<Utc>,
     /// For `POST /v1/sessions/refresh`, once.
     refresh_token: &'a str,
+}
+
+/// From where somebody comes in: the network address, and what the client says that it is.
+fn client(
+    address: Option<Extension<ClientAddress>>,
+    headers: &HeaderMap,
+) -> (Option<IpAddr>, Option<String>) {
+    let address = address.map(|Extension(ClientAddress(address))| address);
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    (address, agent.map(|agent| agent.chars().take(MOST).collect()))
 }
 
 /// Answers with `tokens`, which nobody is to keep on the way.

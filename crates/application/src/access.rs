@@ -248,7 +248,9 @@ pub(crate) fn tag(event: &IdentityEvent) -> Option<Tag> {
         | IdentityEvent::SecondFactorEnabled(_)
         | IdentityEvent::SecondFactorDisabled(_)
         | IdentityEvent::RecoveryCodeUsed(_)
-        | IdentityEvent::RecoveryCodesReplaced(_) => return None,
+        | IdentityEvent::RecoveryCodesReplaced(_)
+        | IdentityEvent::ExternalIdentityLinked(_)
+        | IdentityEvent::ExternalIdentityUnlinked(_) => return None,
     };
     Some(tag_of(tag))
 }

@@ -12,6 +12,7 @@ mod accounts;
 mod api_keys;
 mod authenticate;
 mod devices;
+mod external;
 mod failures;
 mod log_in;
 mod mailed;
@@ -41,6 +42,7 @@ use tokio::sync::Semaphore;
 use crate::command::{Command, Origin};
 use crate::passwords::{self, PasswordFault};
 use crate::ports::access_tokens::{AccessTokens, Jwks, SignError};
+use crate::ports::external_login::ProviderError;
 use crate::ports::passwords::{BreachedPasswords, PasswordHash, Passwords, PasswordsError};
 use crate::ports::{NoRandomness, Randomness};
 use crate::second_factor::totp::InvalidLabel;
@@ -51,6 +53,10 @@ pub use accounts::{ChangeEmail, ChangePassword, Register};
 pub use api_keys::{ApiKeyShown, AuthenticatedKey, GivenApiKey, NewApiKey, RotateKey};
 pub use authenticate::{Authenticated, NotAuthenticated};
 pub use devices::NewDevice;
+pub use external::{
+    BegunLogin, CompleteLogin, ExternalIdentityShown, ExternalLogins, InvalidRedirect,
+    LinkIdentity, Redirects,
+};
 pub use log_in::LogIn;
 pub use mailed::{Mailed, Purpose};
 pub use operators::NewAccount;
@@ -92,6 +98,7 @@ pub struct Identity {
     /// What is remembered of API keys.
     api_keys: Arc<api_keys::Remembered>,
     second_factors: SecondFactors,
+    external: Option<ExternalLogins>,
     /// Transactions at once: each may want another connection, for the key of a new subject, so half of
     /// the connections are left for that.
     transactions: Arc<Semaphore>,
@@ -158,6 +165,21 @@ pub enum IdentityError {
     /// The user has as many API keys as may be.
     #[error("the user has as many API keys as may be")]
     TooManyApiKeys,
+    /// The login at a provider was never begun here, has been completed or is over.
+    #[error("no such login was begun")]
+    NotBegun,
+    /// A provider does not say who somebody is.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// Browsers must not be sent there.
+    #[error("the address to be sent to afterwards is not allowed")]
+    RedirectNotAllowed,
+    /// The provider names no address, or does not vouch for it, and nobody has linked the identity.
+    #[error("the provider does not vouch for the address")]
+    AddressNotVouched,
+    /// Somebody else comes in by this identity.
+    #[error("the identity is linked to another user")]
+    IdentityTaken,
     /// More want to come in than can be looked at.
     #[error("too many passwords are to be checked")]
     Busy,
@@ -223,6 +245,7 @@ impl Identity {
         let most = bus.store().pool().options().get_max_connections() / 2;
         let transactions = Arc::new(Semaphore::new(most.max(1).try_into().unwrap_or(1)));
         let api_keys = Arc::default();
+        let external = None;
         Self {
             bus,
             passwords,
@@ -233,6 +256,7 @@ impl Identity {
             lifetimes,
             api_keys,
             second_factors,
+            external,
             transactions,
         }
     }
@@ -342,12 +366,18 @@ impl Identity {
 
     /// Who has `email`, if anybody.
     async fn find(&self, email: &Email) -> Result<Option<UserId>, IdentityError> {
+        self.holder(domain::identity::EMAIL, email.unique_form()).await
+    }
+
+    /// Who has claimed `value`, if anybody.
+    async fn holder(
+        &self,
+        namespace: &'static str,
+        value: String,
+    ) -> Result<Option<UserId>, IdentityError> {
         let nobody = domain::identity::user(UserId::new(uuid::Uuid::nil()));
-        let claim = domain::Claim {
-            namespace: domain::identity::EMAIL,
-            value: email.unique_form(),
-            subject: Some(UserId::new(uuid::Uuid::nil())),
-        };
+        let claim =
+            domain::Claim { namespace, value, subject: Some(UserId::new(uuid::Uuid::nil())) };
         let digests = Some(self.bus.digests()?);
         let claim = codec::claim(claim, &codec::stream_id(nobody), digests)
             .map_err(|error| CommandError::Encode(error.into()))?;

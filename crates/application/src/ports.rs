@@ -1,6 +1,7 @@
 //! What the application needs from the outside world.
 
 pub mod access_tokens;
+pub mod external_login;
 mod mail;
 pub mod passwords;
 

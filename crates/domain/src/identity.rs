@@ -7,6 +7,7 @@ pub mod messages;
 
 mod api_key;
 mod events;
+mod external;
 mod mailbox;
 mod password;
 mod profile;
@@ -22,11 +23,16 @@ pub use api_key::{
 };
 pub use events::{
     ApiKeyCreated, ApiKeyRevoked, ApiKeyRotated, Client, EmailChangeRequested, EmailChanged,
-    EmailVerified, IdentityEvent, PasswordChanged, PasswordResetRequested, ProfileChanged,
-    RecoveryCodeUsed, RecoveryCodesReplaced, RegistrationRepeated, RoleDefined, RoleGranted,
-    RoleRemoved, RoleWithdrawn, SecondFactorDisabled, SecondFactorEnabled, SessionEnded,
-    SessionKept, SessionStarted, SessionsEnded, UserDeactivated, UserRegistered, UserReinstated,
-    UserSuspended, VerificationRequested,
+    EmailVerified, ExternalIdentityLinked, ExternalIdentityUnlinked, IdentityEvent,
+    PasswordChanged, PasswordResetRequested, ProfileChanged, RecoveryCodeUsed,
+    RecoveryCodesReplaced, RegistrationRepeated, RoleDefined, RoleGranted, RoleRemoved,
+    RoleWithdrawn, SecondFactorDisabled, SecondFactorEnabled, SessionEnded, SessionKept,
+    SessionStarted, SessionsEnded, UserDeactivated, UserRegistered, UserReinstated, UserSuspended,
+    VerificationRequested,
+};
+pub use external::{
+    LinkByAddress, LinkExternalIdentity, LinkedBy, LinkedIdentity, MOST_EXTERNAL_IDENTITIES,
+    NewLink, RegisterByExternalIdentity, UnlinkExternalIdentity,
 };
 pub use mailbox::{ChangeEmail, RequestVerification, VerifyEmail};
 pub use password::{RecordPassword, RequestPasswordReset};
@@ -63,6 +69,9 @@ pub const ROLE: &str = "identity.role";
 
 /// Namespace of the claims of addresses.
 pub const EMAIL: &str = "identity.email";
+
+/// Namespace of the claims of identities elsewhere.
+pub const EXTERNAL: &str = "identity.external";
 
 /// Under which names of roles become ids of their streams.
 const ROLES: Uuid = Uuid::from_u128(0x0193_4f3c_9e21_7c55_8f10_726f_6c65_7300);

@@ -1,6 +1,7 @@
 //! Value objects: they parse, so that nothing behind them validates again.
 
 mod email;
+mod external_identity;
 mod money;
 mod name;
 mod personal;
@@ -8,6 +9,9 @@ mod quantity;
 mod sku;
 
 pub use email::{Email, InvalidEmail};
+pub use external_identity::{
+    ExternalIdentity, InvalidExternalIdentity, InvalidProviderName, ProviderName,
+};
 pub use money::{Currency, InvalidMoney, Money};
 pub use name::{ApiKeyName, InvalidName, OrganizationName, PersonName, ProductName};
 pub use personal::Personal;

@@ -75,6 +75,11 @@ impl Instance {
         self.root.join("smtp-sink")
     }
 
+    /// Where the provider of identities is told who has an account.
+    pub(crate) fn oidc_provider(&self) -> PathBuf {
+        self.root.join("oidc-provider")
+    }
+
     /// The log file of a service.
     pub(crate) fn log(&self, service: &str) -> PathBuf {
         self.logs.join(format!("{}-{service}.log", self.name))

@@ -13,6 +13,7 @@
 //! - A test that listens to server-sent events: [`EventSource`].
 //! - A test behind a pooler: [`PgBouncer`]; behind a proxy: [`HaProxy`].
 //! - A test that sends mail: [`SmtpSink`].
+//! - A test that logs in elsewhere: [`OidcProvider`].
 //! - A test that waits: [`eventually()`], never a sleep.
 //!
 //! The servers are real and as durable as production, and none outlives the process that
@@ -51,6 +52,7 @@ mod instance;
 mod line;
 mod namespace;
 mod node;
+mod oidc_provider;
 mod pgbouncer;
 mod program;
 mod python;
@@ -77,6 +79,7 @@ pub use line::Line;
 pub use namespace::TestBroker;
 pub use nats::{Nats, NatsCluster};
 pub use node::Node;
+pub use oidc_provider::{OidcAccount, OidcClient, OidcProvider};
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use program::Program;

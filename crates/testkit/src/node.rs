@@ -6,7 +6,7 @@
 //! of a package runs while it is fetched.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Python;
@@ -67,5 +67,15 @@ impl Node {
         let mut command = Command::new(&self.program);
         command.arg(self.package.join(script));
         command
+    }
+
+    /// Itself.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// A file of the package.
+    pub(crate) fn file(&self, file: &str) -> PathBuf {
+        self.package.join(file)
     }
 }

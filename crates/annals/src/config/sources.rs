@@ -65,7 +65,11 @@ fn assign(
     value: &str,
 ) -> Result<ConfigBuilder<DefaultState>, ConfigError> {
     match key {
-        "roles" | "http.cors_origins" | "http.anonymous" | "http.trusted_proxies" => {
+        "roles"
+        | "http.cors_origins"
+        | "http.anonymous"
+        | "http.trusted_proxies"
+        | "external_login.redirect_uris" => {
             let values = value.split(',').map(str::trim).filter(|value| !value.is_empty());
             builder.set_override(key, values.collect::<Vec<_>>())
         }

@@ -253,3 +253,42 @@ fn the_password_for_mail_is_not_shown() {
     assert!(shown.contains("username = \"annals\"\npassword = \"***\""), "{shown}");
     assert!(!format!("{shown}{config:?}").contains("hunter2"));
 }
+
+/// What has to be set for people to log in elsewhere.
+const PROVIDER: [(&str, &str); 4] = [
+    ("external_login.redirect_uris", "https://shop.example/in,org.example.shop:/in"),
+    ("external_login.providers.google.issuer", "https://accounts.google.com"),
+    ("external_login.providers.google.client_id", "annals"),
+    ("external_login.providers.google.client_secret", "hunter2"),
+];
+
+#[test]
+fn people_log_in_elsewhere_where_somebody_says() {
+    assert!(load(&[], &[]).unwrap().external_login.logins().unwrap().is_none());
+    let config = load(&[], &PROVIDER).unwrap();
+    let logins = config.external_login.logins().unwrap().unwrap();
+    assert_eq!(logins.port.providers()[0].title, "google");
+    let shown = toml::to_string(&config).unwrap();
+    assert!(shown.contains("client_secret = \"***\""), "{shown}");
+    assert!(!format!("{shown}{config:?}").contains("hunter2"));
+    let named = ("ANNALS_EXTERNAL_LOGIN__PROVIDERS__GOOGLE__TITLE", "Google");
+    let logins = load(&[named], &PROVIDER).unwrap().external_login.logins().unwrap().unwrap();
+    assert_eq!(logins.port.providers()[0].title, "Google");
+}
+
+#[test]
+fn providers_that_cannot_be_trusted_are_refused_with_the_reason() {
+    for (key, value, reason) in [
+        ("external_login.redirect_uris", "", "`external_login.redirect_uris` is empty"),
+        ("external_login.redirect_uris", "http://shop.example", "no address to send browsers to"),
+        ("external_login.timeout_ms", "0", "nonzero"),
+        ("external_login.providers.google.issuer", "http://id.example", "has no TLS"),
+        ("external_login.providers.google.issuer", "id.example", "no address of the form"),
+        ("external_login.providers.google.client_id", "", "is empty"),
+        ("external_login.providers.google.scopes", "email", "lack `openid`"),
+        ("external_login.providers.2nd.issuer", "https://id.example", "client_id"),
+    ] {
+        let text = refusal(&[], &[&PROVIDER[..], &[(key, value)]].concat());
+        assert!(text.contains(reason) && !text.contains("hunter2"), "{key}: {text}");
+    }
+}

@@ -116,6 +116,30 @@ catalogue! {
     EmailTaken CONFLICT "email-taken",
         "The address has another account",
         "Use that account, or another address.";
+    /// A login at a provider cannot be completed with what is sent.
+    ExternalLoginRefused UNPROCESSABLE_ENTITY "external-login-refused",
+        "The login at the provider was not begun here, has been completed or is over",
+        "Begin again with `POST /v1/sessions/external/{provider}`.";
+    /// The provider does not vouch for the address.
+    AddressNotVouched FORBIDDEN "address-not-vouched",
+        "The provider does not vouch for your address",
+        "Prove the address at the provider, or open an account here and link the identity.";
+    /// Somebody else comes in by this identity.
+    IdentityTaken CONFLICT "identity-taken",
+        "The identity is linked to another account",
+        "Use that account, or unlink it there.";
+    /// Nothing else lets the user in.
+    LastWayIn CONFLICT "last-way-in",
+        "Nothing else lets you in",
+        "Choose a password with `POST /v1/password-resets/requests`, or link another identity first.";
+    /// A provider does not answer.
+    ProviderUnavailable SERVICE_UNAVAILABLE "provider-unavailable",
+        "The provider does not answer",
+        "Send the request again after a moment, or log in otherwise.";
+    /// What a provider answers cannot be trusted.
+    ProviderUntrusted BAD_GATEWAY "provider-untrusted",
+        "What the provider answers cannot be trusted",
+        "Log in otherwise; report the `X-Request-Id` of the response to the operator.";
     /// More want to come in than can be looked at.
     Busy SERVICE_UNAVAILABLE "busy",
         "Too many want to come in at once",

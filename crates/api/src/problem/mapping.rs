@@ -2,6 +2,7 @@
 
 use application::audit::AuditError;
 use application::identity::IdentityError;
+use application::ports::external_login::ProviderError;
 use application::{CommandError, MessageTooLarge, Refusal};
 use domain::{Rejection, catalog, identity, inventory, ordering, organizations};
 use eventstore::aggregate::LoadError;
@@ -77,10 +78,15 @@ impl From<identity::Rejection> for Problem {
         use identity::Rejection as Is;
         let detail = rejection.to_string();
         match rejection {
-            Is::NotRegistered(_) | Is::NoSession(_) | Is::NoRole(_) | Is::NoApiKey(_) => {
-                Self::new(Code::NotFound, format!("{detail}."))
-            }
+            Is::NotRegistered(_)
+            | Is::NoSession(_)
+            | Is::NoRole(_)
+            | Is::NoApiKey(_)
+            | Is::NotLinked(_) => Self::new(Code::NotFound, format!("{detail}.")),
+            Is::LastWayIn(_) => Self::new(Code::LastWayIn, "Nothing was changed."),
+            Is::VerifiedMeanwhile(_) => Self::new(Code::Contended, "Nothing was changed."),
             Is::AlreadyRegistered(_)
+            | Is::TooManyLinked(_)
             | Is::AlreadyStarted(_)
             | Is::NotActive(_)
             | Is::Deactivated(_)
@@ -133,6 +139,16 @@ impl From<IdentityError> for Problem {
             IdentityError::TooManyApiKeys => {
                 Self::new(Code::Rejected, format!("{error}. Nothing was changed."))
             }
+            IdentityError::NotBegun => {
+                Self::new(Code::ExternalLoginRefused, "Nothing was changed.")
+            }
+            IdentityError::Provider(error) => error.into(),
+            IdentityError::RedirectNotAllowed => Self::new(Code::InvalidBody, "Nothing was begun.")
+                .field("/redirect_uri", "is none of those that are allowed"),
+            IdentityError::AddressNotVouched => {
+                Self::new(Code::AddressNotVouched, "Nobody was let in.")
+            }
+            IdentityError::IdentityTaken => Self::new(Code::IdentityTaken, "Nothing was changed."),
             IdentityError::Busy => Self::new(Code::Busy, "Nothing was changed."),
             IdentityError::Command(error) => error.into(),
             IdentityError::Load(error) => CommandError::Load(error).into(),
@@ -143,6 +159,24 @@ impl From<IdentityError> for Problem {
             | IdentityError::Sign(_)
             | IdentityError::Label(_)
             | IdentityError::NoSigningKey => internal().because(error),
+        }
+    }
+}
+
+impl From<ProviderError> for Problem {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Unknown => Self::new(Code::NotFound, "No provider has this name."),
+            ProviderError::Refused { .. } => {
+                Self::new(Code::ExternalLoginRefused, "The provider does not take the code.")
+            }
+            ProviderError::Unavailable { .. } => {
+                let detail = "Nothing was changed. A login that was begun can still be completed.";
+                Self::new(Code::ProviderUnavailable, detail).because(error)
+            }
+            ProviderError::Untrusted { .. } => {
+                Self::new(Code::ProviderUntrusted, "Nobody was let in.").because(error)
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use application::identity::{Identity, LogIn};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::values::Email;
 use schemars::JsonSchema;
@@ -16,9 +16,6 @@ use crate::origin::CommandOrigin;
 use crate::principal::Permission;
 use crate::problem::{Code, Problem};
 use crate::secret_text::SecretText;
-
-/// Most characters that are kept of what a client says that it is.
-const MOST: usize = 200;
 
 /// Who wants to come in.
 #[derive(Debug, JsonSchema)]
@@ -56,9 +53,7 @@ pub(super) async fn log_in(
 ) -> Result<Response, Problem> {
     let Request { email, password: SecretText(password), code } = request;
     let code = code.map(|SecretText(code)| code);
-    let address = address.map(|Extension(ClientAddress(address))| address);
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let agent = agent.map(|agent| agent.chars().take(MOST).collect());
+    let (address, agent) = super::client(address, &headers);
     let tokens = identity.log_in(&origin, LogIn { email, password, code, address, agent }).await?;
     Ok(super::answer(StatusCode::CREATED, &tokens))
 }

@@ -5,6 +5,7 @@ mod at_once;
 mod door;
 mod enumeration;
 mod erasure;
+mod external;
 mod journey;
 mod lock_out;
 mod organizations;

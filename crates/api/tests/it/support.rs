@@ -1,7 +1,10 @@
 //! The service in process: fixed clock, counted ids, so that answers compare whole.
 
 mod accounts;
+mod browser;
 mod devices;
+mod elsewhere;
+mod issuer;
 mod keeper;
 mod people;
 
@@ -14,7 +17,7 @@ use api::feed::{Feed, FeedMetrics, Message, Render, Settings};
 use api::{ApiState, Cursors, Grants, HttpMetrics, Limits, Origins, Queries};
 use application::CommandBus;
 use application::access::Access;
-use application::identity::Identity;
+use application::identity::{ExternalLogins, Identity};
 use application::ports::{Clock, IdSource};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -38,8 +41,12 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 pub(crate) use accounts::{LIFETIMES, ROTATION};
+pub(crate) use browser::Browser;
 pub(crate) use devices::{Device, codes};
+pub(crate) use elsewhere::{Begun, CLIENT_SECRET, PROVIDER, REDIRECT, provider};
+pub(crate) use issuer::Issuer;
 pub(crate) use keeper::Keeper;
+use people::for_strangers;
 pub(crate) use people::{ADDRESS, AGENT, As, Beside, Login, Person, origin};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
@@ -169,11 +176,21 @@ impl TestApp {
         wait: Duration,
         limits: Limits,
     ) -> Self {
-        let registry = Registry::new();
         let asking = open(&database, asking(&database, store.pool())).await;
         let queries = Queries { source: source(&asking), freshness, wait };
+        Self::with(database, store, queries, limits, None).await
+    }
+
+    async fn with(
+        database: TestDatabase,
+        store: EventStore,
+        queries: Queries,
+        limits: Limits,
+        external: Option<ExternalLogins>,
+    ) -> Self {
+        let registry = Registry::new();
         let (clock, ids) = (TestClock::default(), Arc::default());
-        let service = Service { store: &store, clock: &clock, ids: &ids };
+        let service = Service { store: &store, clock: &clock, ids: &ids, external };
         let Started { router, identity, .. } =
             service.start(queries, &registry, limits, Settings::default()).await;
         Self { database, store, router, registry, identity, clock, ids }
@@ -186,7 +203,7 @@ impl TestApp {
         let queries = Queries { source: source(&store), freshness, wait: SHORT };
         let registry = Registry::new();
         let (clock, ids) = (TestClock::default(), Arc::default());
-        let service = Service { store: &store, clock: &clock, ids: &ids };
+        let service = Service { store: &store, clock: &clock, ids: &ids, external: None };
         let limits = limits(DEADLINE);
         let Started { router, feed, .. } =
             service.start(queries, &registry, limits, settings).await;
@@ -351,6 +368,7 @@ struct Service<'a> {
     store: &'a EventStore,
     clock: &'a TestClock,
     ids: &'a Arc<CountedIds>,
+    external: Option<ExternalLogins>,
 }
 
 /// A service, its feed, which is not read yet, and who it lets in.
@@ -369,9 +387,13 @@ impl Service<'_> {
         limits: Limits,
         settings: Settings,
     ) -> Started {
-        let Self { store, clock, ids } = *self;
+        let Self { store, clock, ids, ref external } = *self;
         let bus = CommandBus::new(store.clone(), Arc::new(clock.clone()), Arc::clone(ids) as _);
         let (identity, access) = accounts::open(store, bus, clock).await;
+        let identity = match external {
+            Some(external) => identity.with_external_logins(external.clone()),
+            None => identity,
+        };
         let bus = identity.bus().clone();
         let metrics = FeedMetrics::register(registry).unwrap();
         let feed = Feed::new(store.clone(), render(), settings, metrics);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use domain::Decision;
 use domain::identity::{Client, Rejection, SESSION, StartSession, User, user};
 use domain::ids::{SessionId, UserId};
 use domain::values::Email;
@@ -30,6 +31,33 @@ pub struct LogIn {
     pub address: Option<IpAddr>,
     /// What the client says that it is.
     pub agent: Option<String>,
+}
+
+/// What goes before the start of a session, and with it.
+#[derive(Default)]
+pub(super) struct Before<'a> {
+    /// The code that was proved besides, which is used up.
+    pub(super) right: Option<RightCode>,
+    /// What is decided first.
+    pub(super) decisions: Vec<Box<dyn Decision>>,
+    /// What is written.
+    pub(super) secrets: Vec<Secret<'a>>,
+}
+
+/// What is told to who is not let in.
+pub(super) fn not_let_in(error: IdentityError) -> IdentityError {
+    match error {
+        IdentityError::Command(CommandError::Rejected(Refusal::Rejected(
+            domain::Rejection::Identity(rejection),
+        ))) => match rejection {
+            Rejection::NotVerified(_) => IdentityError::NotVerified,
+            Rejection::SecondFactorRequired(_) => IdentityError::SecondFactorRequired,
+            // It was used at the same time.
+            Rejection::NoSecondFactor(_) => IdentityError::CodeRefused,
+            _ => IdentityError::NotLetIn,
+        },
+        error => error,
+    }
 }
 
 impl Identity {
@@ -97,6 +125,21 @@ impl Identity {
         client: Client,
         right: Option<RightCode>,
     ) -> Result<Tokens, IdentityError> {
+        let before = Before { right, ..Before::default() };
+        self.start_after(origin, (user_id, client), before).await.map_err(not_let_in)
+    }
+
+    /// Starts a session of `user_id` behind what comes `before`, all of it in one append.
+    ///
+    /// # Errors
+    /// What is decided is rejected, [`IdentityError::InvalidToken`]: a secret was used up meanwhile.
+    pub(super) async fn start_after(
+        &self,
+        origin: &Origin,
+        (user_id, client): (UserId, Client),
+        before: Before<'_>,
+    ) -> Result<Tokens, IdentityError> {
+        let Before { right, mut decisions, secrets } = before;
         let session_id = SessionId::new(self.bus.ids.next());
         let now = self.bus.clock.now();
         let expires_at = now + self.lifetimes.session;
@@ -111,6 +154,8 @@ impl Identity {
         };
         let mut salt: Salt = [0; 16];
         self.randomness.fill(&mut salt)?;
+        let code = right.as_ref().map(|right| Secret::Code { user: user_id, right });
+        let device = Secret::Device { user: user_id, digest: &device, session: session_id, now };
         let first = Secret::RefreshToken {
             session: session_id,
             user: user_id,
@@ -118,30 +163,14 @@ impl Identity {
             now,
             expires_at: expires_at.min(now + self.lifetimes.idle),
         };
-        let code = right.as_ref().map(|right| Secret::Code { user: user_id, right });
-        let device = Secret::Device { user: user_id, digest: &device, session: session_id, now };
-        let secrets: Vec<_> = code.into_iter().chain([device, first]).collect();
-        let used = right.and_then(|right| second_factor::used(user_id, right));
-        let decisions = used.into_iter().chain([Box::new(start) as Box<_>]).collect();
+        let secrets: Vec<_> = secrets.into_iter().chain(code).chain([device, first]).collect();
+        decisions.extend(right.and_then(|right| second_factor::used(user_id, right)));
+        decisions.push(Box::new(start));
         // Who comes in acts, whoever asked.
         let origin =
             Origin { actor: format!("user:{user_id}"), idempotency_key: None, ..origin.clone() };
         let command = self.command(&origin, &("start-session", session_id), decisions)?;
-        let receipt = match self.execute(&command, &secrets).await {
-            Ok(receipt) => receipt,
-            Err(IdentityError::Command(CommandError::Rejected(Refusal::Rejected(
-                domain::Rejection::Identity(rejection),
-            )))) => {
-                return Err(match rejection {
-                    Rejection::NotVerified(_) => IdentityError::NotVerified,
-                    Rejection::SecondFactorRequired(_) => IdentityError::SecondFactorRequired,
-                    // It was used at the same time.
-                    Rejection::NoSecondFactor(_) => IdentityError::CodeRefused,
-                    _ => IdentityError::NotLetIn,
-                });
-            }
-            Err(error) => return Err(error),
-        };
+        let receipt = self.execute(&command, &secrets).await?;
         let aggregates = self.bus.load(&[user(user_id)]).await?;
         let account = aggregates.get::<User>(user(user_id)).and_then(User::account);
         let roles = account.map(|account| account.roles.iter().map(ToString::to_string).collect());

@@ -5,11 +5,12 @@ use sqlx::PgPool;
 
 /// What lets nobody in any more: tokens that are over, failures of long ago, and all that was kept of
 /// who is erased.
-const OVER: [&str; 5] = [
+const OVER: [&str; 7] = [
     "DELETE FROM identity.mailed_tokens WHERE expires_at < clock_timestamp()",
     // A day later than they could be used: a client with a wrong clock is told the same.
     "DELETE FROM identity.refresh_tokens WHERE expires_at < clock_timestamp() - interval '1 day'",
     "DELETE FROM identity.pending_second_factors WHERE expires_at < clock_timestamp()",
+    "DELETE FROM identity.external_logins WHERE expires_at < clock_timestamp()",
     "DELETE FROM identity.failures WHERE last_at < clock_timestamp() - interval '1 day'",
     // So much later that their owners see why they are refused.
     "DELETE FROM identity.api_keys WHERE expires_at < clock_timestamp() - interval '30 days'",

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use super::external::LinkedBy;
 use super::role::{Grant, RoleName};
 use super::second_factor::DisabledBy;
 use super::session::EndReason;
 use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::payload::payloads;
-use crate::values::{ApiKeyName, Email, PersonName, Personal};
+use crate::values::{ApiKeyName, Email, ExternalIdentity, PersonName, Personal};
 use crate::{Claim, Stream};
 
 payloads! {
@@ -31,6 +33,8 @@ payloads! {
         RoleGranted = "identity.role-granted" v 1,
         RoleWithdrawn = "identity.role-withdrawn" v 1,
         SessionsEnded = "identity.sessions-ended" v 1,
+        ExternalIdentityLinked = "identity.external-identity-linked" v 1,
+        ExternalIdentityUnlinked = "identity.external-identity-unlinked" v 1,
         SessionStarted = "identity.session-started" v 1,
         SessionKept = "identity.session-kept" v 1,
         SessionEnded = "identity.session-ended" v 1,
@@ -198,6 +202,34 @@ pub struct RecoveryCodesReplaced {
     pub recovery_codes: u8,
 }
 
+/// The user comes in by an identity elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalIdentityLinked {
+    /// The user.
+    pub user_id: UserId,
+    /// What the identity is called here.
+    pub id: Uuid,
+    /// Which it is; it is of no other user.
+    pub identity: Personal<ExternalIdentity>,
+    /// Why.
+    pub by: LinkedBy,
+    /// When.
+    pub linked_at: DateTime<Utc>,
+}
+
+/// The user does not come in by an identity elsewhere any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalIdentityUnlinked {
+    /// The user.
+    pub user_id: UserId,
+    /// What the identity was called here.
+    pub id: Uuid,
+    /// Which it is; another user may have it from now on.
+    pub identity: Personal<ExternalIdentity>,
+}
+
 /// The user is logged in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -341,6 +373,8 @@ impl IdentityEvent {
             | Self::SecondFactorDisabled(SecondFactorDisabled { user_id, .. })
             | Self::RecoveryCodeUsed(RecoveryCodeUsed { user_id })
             | Self::RecoveryCodesReplaced(RecoveryCodesReplaced { user_id, .. })
+            | Self::ExternalIdentityLinked(ExternalIdentityLinked { user_id, .. })
+            | Self::ExternalIdentityUnlinked(ExternalIdentityUnlinked { user_id, .. })
             | Self::SessionsEnded(SessionsEnded { user_id, .. }) => super::user(*user_id),
         }
     }
@@ -349,6 +383,7 @@ impl IdentityEvent {
         match self {
             Self::UserRegistered(UserRegistered { email, .. })
             | Self::EmailChanged(EmailChanged { email, .. }) => claim(email),
+            Self::ExternalIdentityLinked(linked) => claim_external(&linked.identity),
             _ => Vec::new(),
         }
     }
@@ -356,6 +391,7 @@ impl IdentityEvent {
     pub(crate) fn releases(&self) -> Vec<Claim> {
         match self {
             Self::EmailChanged(EmailChanged { previous, .. }) => claim(previous),
+            Self::ExternalIdentityUnlinked(unlinked) => claim_external(&unlinked.identity),
             _ => Vec::new(),
         }
     }
@@ -366,5 +402,13 @@ fn claim(email: &Personal<Email>) -> Vec<Claim> {
     let value = email.value().map(Email::unique_form);
     let claim =
         value.map(|value| Claim { namespace: super::EMAIL, value, subject: Some(email.subject()) });
+    claim.into_iter().collect()
+}
+
+/// The same of an identity elsewhere.
+fn claim_external(identity: &Personal<ExternalIdentity>) -> Vec<Claim> {
+    let value = identity.value().map(ExternalIdentity::unique_form);
+    let subject = Some(identity.subject());
+    let claim = value.map(|value| Claim { namespace: super::EXTERNAL, value, subject });
     claim.into_iter().collect()
 }

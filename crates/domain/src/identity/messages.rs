@@ -233,7 +233,10 @@ impl IdentityMessage {
             IdentityEvent::ApiKeyRevoked(event) => {
                 ApiKeyRevoked { key_id: event.key_id, user_id: event.user_id }.into()
             }
-            IdentityEvent::ProfileChanged(_)
+            // By what somebody comes in is nobody's business.
+            IdentityEvent::ExternalIdentityLinked(_)
+            | IdentityEvent::ExternalIdentityUnlinked(_)
+            | IdentityEvent::ProfileChanged(_)
             | IdentityEvent::SessionKept(_)
             | IdentityEvent::RoleDefined(_)
             | IdentityEvent::RoleRemoved(_) => return None,

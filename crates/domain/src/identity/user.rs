@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::external::{LinkedBy, LinkedIdentity, MOST_EXTERNAL_IDENTITIES};
 use super::role::RoleName;
 use super::second_factor::SecondFactor;
 use super::standing::Standing;
 use super::{EmailChanged, IdentityEvent, UserRegistered};
 use crate::ids::{ApiKeyId, SessionId, UserId};
-use crate::values::{Email, PersonName, Personal};
+use crate::values::{Email, ExternalIdentity, PersonName, Personal};
 use crate::{Aggregate, Aggregates, Event};
 
 /// A user: the account, once there is one.
@@ -39,6 +40,12 @@ pub struct Account {
     /// What the user proves to be the one by besides the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_factor: Option<SecondFactor>,
+    /// By which identities elsewhere the user comes in, the first linked first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<LinkedIdentity>,
+    /// Whether the user has no password, and so no other way to come in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_passwordless: bool,
 }
 
 /// Why a command on users, sessions or roles was refused.
@@ -71,6 +78,18 @@ pub enum Rejection {
     /// There is none, or no code is left for when the device is lost.
     #[error("user {0} has no second factor")]
     NoSecondFactor(UserId),
+    /// The address was proved meanwhile, or nobody had proved it.
+    #[error("whether the address of user {0} is verified has changed")]
+    VerifiedMeanwhile(UserId),
+    /// The user has no such identity elsewhere.
+    #[error("user {0} has linked no such identity")]
+    NotLinked(UserId),
+    /// Nothing else lets the user in.
+    #[error("user {0} has no password and no other identity to come in by")]
+    LastWayIn(UserId),
+    /// The user has as many identities elsewhere as may be.
+    #[error("user {0} has linked as many identities as may be")]
+    TooManyLinked(UserId),
     /// The id of the session is in use.
     #[error("session {0} has started already")]
     AlreadyStarted(SessionId),
@@ -142,6 +161,8 @@ impl Aggregate for User {
                 generation: 0,
                 roles: BTreeSet::new(),
                 second_factor: None,
+                external: Vec::new(),
+                is_passwordless: false,
             }));
         }
         Self(self.0.map(|account| account.evolve(event)))
@@ -153,7 +174,11 @@ impl Aggregate for User {
             let emails = emails.filter_map(Personal::value).map(|email| email.as_str().len());
             let name = account.name.value().map_or(0, |name| name.as_str().len());
             let roles = account.roles.iter().map(|role| size_of_val(role) + role.as_str().len());
-            emails.chain(roles).sum::<usize>() + name
+            let external = account.external.iter().map(|linked| {
+                let value = linked.identity.value();
+                size_of_val(linked) + value.map_or(0, ExternalIdentity::heap_bytes)
+            });
+            emails.chain(roles).chain(external).sum::<usize>() + name
         };
         self.0.as_ref().map_or(0, text)
     }
@@ -170,7 +195,10 @@ impl Account {
                 self.wanted = None;
             }
             IdentityEvent::ProfileChanged(changed) => self.name = changed.name.clone(),
-            IdentityEvent::PasswordChanged(changed) => self.generation = changed.generation,
+            IdentityEvent::PasswordChanged(changed) => {
+                self.generation = changed.generation;
+                self.is_passwordless = false;
+            }
             IdentityEvent::SessionsEnded(ended) => self.generation = ended.generation,
             IdentityEvent::UserSuspended(_) => self.leave(Standing::Suspended),
             IdentityEvent::UserDeactivated(_) => self.leave(Standing::Deactivated),
@@ -195,6 +223,16 @@ impl Account {
                     factor.recovery_codes = replaced.recovery_codes;
                 }
             }
+            IdentityEvent::ExternalIdentityLinked(linked) => {
+                let (id, identity) = (linked.id, linked.identity.clone());
+                self.external.push(LinkedIdentity { id, identity, linked_at: linked.linked_at });
+                if matches!(linked.by, LinkedBy::Registration | LinkedBy::TakeOver) {
+                    self.is_passwordless = true;
+                }
+            }
+            IdentityEvent::ExternalIdentityUnlinked(unlinked) => {
+                self.external.retain(|linked| linked.id != unlinked.id);
+            }
             IdentityEvent::UserRegistered(_)
             | IdentityEvent::RegistrationRepeated(_)
             | IdentityEvent::VerificationRequested(_)
@@ -209,6 +247,21 @@ impl Account {
             | IdentityEvent::ApiKeyRevoked(_) => {}
         }
         self
+    }
+
+    /// Whether the user comes in by `identity` already.
+    pub(super) fn has_linked(&self, identity: &ExternalIdentity) -> bool {
+        let wanted = identity.unique_form();
+        let known = self.external.iter().filter_map(|linked| linked.identity.value());
+        known.into_iter().any(|known| known.unique_form() == wanted)
+    }
+
+    /// Refuses if the user has as many identities elsewhere as may be.
+    pub(super) fn has_room(&self, user_id: UserId) -> Result<(), Rejection> {
+        if self.external.len() < MOST_EXTERNAL_IDENTITIES {
+            return Ok(());
+        }
+        Err(Rejection::TooManyLinked(user_id))
     }
 
     /// Also the sessions of until now are over, so that reinstating brings none of them back.

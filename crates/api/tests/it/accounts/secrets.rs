@@ -15,7 +15,7 @@ const PASSWORDS: [&str; 3] =
     ["a heron stood by the lock", "two herons flew to Ghent", "no herons came to Delft"];
 
 /// Each table of the database, and each of its rows as text.
-async fn rows(app: &TestApp) -> Vec<(String, String)> {
+pub(super) async fn rows(app: &TestApp) -> Vec<(String, String)> {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
          WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1",
@@ -34,7 +34,7 @@ async fn rows(app: &TestApp) -> Vec<(String, String)> {
 }
 
 /// What the public is told.
-async fn messages(app: &TestApp) -> Vec<String> {
+pub(super) async fn messages(app: &TestApp) -> Vec<String> {
     let (store, render) = (app.store(), render());
     let head = store.head().await.unwrap();
     let page = store.read_page(&Filter::default(), Position::START, head, 1_000).await.unwrap();
@@ -44,7 +44,7 @@ async fn messages(app: &TestApp) -> Vec<String> {
 }
 
 /// A secret as it is, and as bytes are shown.
-fn forms(secret: &str) -> [String; 2] {
+pub(super) fn forms(secret: &str) -> [String; 2] {
     let hex: Vec<_> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     [secret.to_lowercase(), hex.concat()]
 }

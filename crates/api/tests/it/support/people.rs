@@ -280,7 +280,7 @@ impl TestApp {
         let store = open(&self.database, self.database.pool()).await;
         let freshness = Freshness::new(self.database.pool(), Reached::default());
         let queries = Queries { source: source(&store), freshness, wait: SHORT };
-        let service = Service { store: &store, clock: &self.clock, ids: &self.ids };
+        let service = Service { store: &store, clock: &self.clock, ids: &self.ids, external: None };
         let limits = Limits { anonymous: for_strangers(), ..limits(DEADLINE) };
         let Started { router, access, .. } =
             service.start(queries, &Registry::new(), limits, Settings::default()).await;
@@ -303,6 +303,6 @@ pub(crate) fn origin() -> Origin {
     }
 }
 
-fn for_strangers() -> Grants {
+pub(super) fn for_strangers() -> Grants {
     Grants::named(["account.enter", "description.read"]).unwrap()
 }
