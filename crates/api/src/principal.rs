@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use application::identity::AuthenticatedKey;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::identity::{Grant, PermissionName, Reach};
+use domain::identity::{Grant, Reach};
 use domain::ids::{OrganizationId, SessionId, UserId};
 use projections::Tenant;
 
@@ -264,15 +264,15 @@ impl Principal {
     /// Refuses if it may not itself do what it would let others do.
     pub(crate) fn check_grants<'a>(
         &self,
-        grants: impl IntoIterator<Item = (&'a PermissionName, Reach)>,
+        grants: impl IntoIterator<Item = &'a Grant>,
     ) -> Result<(), Problem> {
-        for (permission, reach) in grants {
-            let asked = permission.as_str();
+        for grant in grants {
+            let asked = grant.permission.as_str();
             let covered: Vec<_> = Permission::ALL
                 .iter()
                 .filter(|known| asked == "*" || known.as_str() == asked)
                 .collect();
-            let is_held = |known: &&&Permission| self.reach(***known) >= Some(reach);
+            let is_held = |known: &&&Permission| self.reach(***known) >= Some(grant.reach);
             if !covered.iter().all(|known| is_held(&known)) {
                 let detail =
                     format!("You cannot grant `{asked}`, for you do not have it that far.");
@@ -281,15 +281,6 @@ impl Principal {
         }
         Ok(())
     }
-}
-
-/// How far `role` grants `permission`.
-fn reach_of(role: &BTreeSet<Grant>, permission: Permission) -> Option<Reach> {
-    let granted = role.iter().filter(|grant| {
-        let name = grant.permission.as_str();
-        name == "*" || name == permission.as_str()
-    });
-    granted.map(|grant| grant.reach).max()
 }
 
 fn not_logged_in() -> Problem {

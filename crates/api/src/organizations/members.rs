@@ -4,7 +4,7 @@ use application::identity::Identity;
 use application::organizations::Organizations;
 use axum::extract::State;
 use axum::{Extension, Json};
-use domain::identity::{Reach, RoleName};
+use domain::identity::{Grant, Reach, RoleName};
 use domain::ids::{OrganizationId, UserId};
 use domain::organizations::ORGANIZATION;
 use schemars::JsonSchema;
@@ -157,8 +157,8 @@ pub(super) async fn check(
         let problem = Problem::new(Code::InvalidBody, "Nothing was changed.");
         return Err(problem.field("/role", "there is no such role"));
     };
-    principal.check_grants(grants.iter().map(|grant| {
-        // In an organization no role reaches further.
-        (&grant.permission, grant.reach.min(Reach::Organization))
-    }))
+    // In an organization no role reaches further.
+    let grants = grants.into_iter();
+    let grants = grants.map(|grant| Grant { reach: grant.reach.min(Reach::Organization), ..grant });
+    principal.check_grants(&grants.collect::<Vec<_>>())
 }

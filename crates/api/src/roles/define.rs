@@ -50,7 +50,7 @@ pub(super) async fn define(
     CommandOrigin(origin): CommandOrigin,
     Body(Request { grants }): Body<Request>,
 ) -> Result<Changed, Problem> {
-    principal.check_grants(grants.iter().map(|grant| (&grant.permission, grant.reach)))?;
+    principal.check_grants(&grants)?;
     let grants: BTreeSet<_> = grants.into_iter().collect();
     let receipt = identity.define_role(&origin, role, grants).await?;
     Ok(Changed { category: ROLE, receipt })

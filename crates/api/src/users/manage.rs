@@ -111,7 +111,7 @@ pub(super) async fn grant(
 ) -> Result<Changed, Problem> {
     // As the log has it, not as this process has heard of it.
     let seen = identity.role(&role).await?.unwrap_or_default();
-    principal.check_grants(seen.iter().map(|grant| (&grant.permission, grant.reach)))?;
+    principal.check_grants(&seen)?;
     let receipt = identity.grant_role(&origin, user, (role, seen)).await?;
     Ok(Changed { category: USER, receipt })
 }

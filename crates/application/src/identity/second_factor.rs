@@ -41,7 +41,7 @@ impl std::fmt::Debug for SecondFactors {
 
 /// What a code was that is right, to be used up.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum RightCode {
+pub(crate) enum RightCode {
     /// What the device shows.
     Step {
         /// Of which seed.

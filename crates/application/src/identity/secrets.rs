@@ -142,16 +142,6 @@ pub(crate) enum Secret<'a> {
         /// The user.
         user: UserId,
     },
-    /// The user has no password, and what was mailed is void.
-    NoPassword {
-        /// The user.
-        user: UserId,
-    },
-    /// The login at a provider that was begun is completed.
-    ExternalLogin {
-        /// As it is kept.
-        state: &'a [u8; 32],
-    },
 }
 
 /// Why nothing was written.
@@ -244,26 +234,6 @@ impl Secret<'_> {
                 )
                 .execute(connection)
                 .await?;
-            }
-            Self::NoPassword { user } => {
-                for of_user in [
-                    sqlx::query!("DELETE FROM identity.passwords WHERE user_id = $1", user.get()),
-                    sqlx::query!(
-                        "DELETE FROM identity.mailed_tokens WHERE user_id = $1",
-                        user.get()
-                    ),
-                ] {
-                    of_user.execute(&mut *connection).await?;
-                }
-            }
-            Self::ExternalLogin { state } => {
-                let used = sqlx::query!(
-                    "DELETE FROM identity.external_logins WHERE state = $1",
-                    &state[..],
-                );
-                if used.execute(connection).await?.rows_affected() == 0 {
-                    return Err(SecretError::Gone);
-                }
             }
             Self::Device { user, digest, session, now } => {
                 sqlx::query!(

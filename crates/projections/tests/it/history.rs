@@ -86,6 +86,7 @@ impl History {
             ],
             Turn::Withdraw(number) => vec![Box::new(WithdrawRole { user_id, role: role(number) })],
             Turn::LogIn => vec![Box::new(StartSession {
+                proves_second_factor: false,
                 session_id: SessionId::new(id()),
                 user_id,
                 client: Client { address: "192.0.2.1".to_owned(), agent: None },

@@ -151,6 +151,7 @@ fn who_is_kept_out_links_nothing_and_starts_nothing() {
     assert_eq!(decide(&history, &by_address(false)), refused);
     let client = crate::identity::Client { address: String::new(), agent: None };
     let start = StartSession {
+        proves_second_factor: false,
         session_id: SessionId::new(Uuid::from_u128(8)),
         user_id: user_id(),
         client,
