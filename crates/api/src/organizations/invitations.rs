@@ -100,8 +100,8 @@ pub(super) fn invite_operation() -> Operation {
 pub(super) async fn invite(
     State(organizations): State<Organizations>,
     Extension(principal): Extension<Principal>,
-    signed_in: SignedIn,
     Path(organization): Path<OrganizationId>,
+    signed_in: SignedIn,
     CommandOrigin(origin): CommandOrigin,
     Body(Invite { email, role }): Body<Invite>,
 ) -> Result<Created<InvitationId>, Problem> {

@@ -120,7 +120,7 @@ async fn a_making_is_shown_with_its_progress_and_then_with_its_comparison() {
     insta::assert_json_snapshot!("a_difference", comparison);
 
     rebuild::release(&app.pool(), request).await.unwrap();
-    let live = shown(&app, "it to be live", |body| body["live"]["generation"] == 3).await;
+    let live = shown(&app, "it to be live", |body| body["live"]["generation"] == 5).await;
     assert_eq!(live.body["retired_generation"], 1);
     keeper.stop().await;
 }

@@ -33,9 +33,9 @@ use projections::freshness::Freshness;
 use prometheus::{Registry, TextEncoder};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgPool};
 use testkit::{Postgres, TestDatabase, eventually};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -360,7 +360,9 @@ fn asking(database: &TestDatabase, pool: &PgPool) -> PgPool {
     let options: PgConnectOptions = database.url().parse().unwrap();
     sqlx::postgres::PgPoolOptions::new()
         .acquire_timeout(pool.options().get_acquire_timeout())
-        .connect_lazy_with(options.options([("role", projections::ROLE)]))
+        .connect_lazy_with(
+            options.options([("role", projections::ROLE)]).disable_statement_logging(),
+        )
 }
 
 /// What a service is made on.
