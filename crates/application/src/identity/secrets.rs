@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod invitations;
+mod passwords;
 mod second_factors;
 
 use chrono::{DateTime, Utc};
@@ -167,40 +168,8 @@ pub(super) enum SecretError {
 impl Secret<'_> {
     pub(super) async fn write(&self, connection: &mut PgConnection) -> Result<(), SecretError> {
         match *self {
-            Self::Password { user, hash } => {
-                sqlx::query!(
-                    "
-                    INSERT INTO identity.passwords AS kept (user_id, hash)
-                    VALUES ($1, $2)
-                    ON CONFLICT (user_id) DO UPDATE
-                    SET hash = excluded.hash, changed_at = excluded.changed_at
-                    ",
-                    user.get(),
-                    hash.expose(),
-                )
-                .execute(&mut *connection)
-                .await?;
-                sqlx::query!(
-                    "
-                    DELETE FROM identity.mailed_tokens
-                    WHERE user_id = $1 AND purpose = 'reset-password'
-                    ",
-                    user.get(),
-                )
-                .execute(connection)
-                .await?;
-            }
-            Self::NoPassword { user } => {
-                for of_user in [
-                    sqlx::query!("DELETE FROM identity.passwords WHERE user_id = $1", user.get()),
-                    sqlx::query!(
-                        "DELETE FROM identity.mailed_tokens WHERE user_id = $1",
-                        user.get()
-                    ),
-                ] {
-                    of_user.execute(&mut *connection).await?;
-                }
-            }
+            Self::Password { user, hash } => passwords::keep(connection, user, hash).await?,
+            Self::NoPassword { user } => passwords::forget(connection, user).await?,
             Self::ExternalLogin { state } => {
                 let used = sqlx::query!(
                     "DELETE FROM identity.external_logins WHERE state = $1",

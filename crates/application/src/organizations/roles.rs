@@ -10,10 +10,14 @@ use domain::identity::{DefineRole, Grant, PermissionName, Reach, Role, RoleName,
 use super::Organizations;
 use crate::identity::IdentityError;
 
+const OWNER: &str = "organization-owner";
+const ADMIN: &str = "organization-admin";
+const MEMBER: &str = "organization-member";
+
 /// What each role grants when it is made.
-const ROLES: [(fn() -> RoleName, &[(&str, Reach)]); 3] = [
+const ROLES: [(&str, &[(&str, Reach)]); 3] = [
     (
-        owner,
+        OWNER,
         &[
             ("organizations.own", Reach::Organization),
             ("organizations.manage", Reach::Organization),
@@ -23,7 +27,7 @@ const ROLES: [(fn() -> RoleName, &[(&str, Reach)]); 3] = [
         ],
     ),
     (
-        admin,
+        ADMIN,
         &[
             ("organizations.manage", Reach::Organization),
             ("organizations.read", Reach::Organization),
@@ -32,7 +36,7 @@ const ROLES: [(fn() -> RoleName, &[(&str, Reach)]); 3] = [
         ],
     ),
     (
-        member,
+        MEMBER,
         &[
             ("organizations.read", Reach::Organization),
             ("orders.read", Reach::Own),
@@ -44,19 +48,19 @@ const ROLES: [(fn() -> RoleName, &[(&str, Reach)]); 3] = [
 /// The role of the user whose an organization is. It changes hands with the ownership only.
 #[must_use]
 pub fn owner() -> RoleName {
-    named("organization-owner")
+    named(OWNER)
 }
 
 /// The role of who manages an organization.
 #[must_use]
 pub fn admin() -> RoleName {
-    named("organization-admin")
+    named(ADMIN)
 }
 
 /// The role of a plain member.
 #[must_use]
 pub fn member() -> RoleName {
-    named("organization-member")
+    named(MEMBER)
 }
 
 #[expect(clippy::expect_used, reason = "the names of this module are names")]
@@ -76,13 +80,13 @@ fn grants(of: &[(&str, Reach)]) -> BTreeSet<Grant> {
 impl Organizations {
     /// What makes the roles that are not there yet.
     pub(super) async fn missing_roles(&self) -> Result<Vec<Box<dyn Decision>>, IdentityError> {
-        let streams = ROLES.map(|(name, _)| role(&name()));
+        let streams = ROLES.map(|(name, _)| role(&named(name)));
         let known = self.identity.bus().load(&streams).await?;
-        let missing = ROLES
-            .into_iter()
-            .filter(|(name, _)| known.get::<Role>(role(&name())).and_then(Role::grants).is_none());
-        let define = |(name, of): (fn() -> RoleName, &[_])| -> Box<dyn Decision> {
-            Box::new(DefineRole { role: name(), grants: grants(of) })
+        let missing = ROLES.into_iter().filter(|(name, _)| {
+            known.get::<Role>(role(&named(name))).and_then(Role::grants).is_none()
+        });
+        let define = |(name, of): (&str, &[_])| -> Box<dyn Decision> {
+            Box::new(DefineRole { role: named(name), grants: grants(of) })
         };
         Ok(missing.map(define).collect())
     }

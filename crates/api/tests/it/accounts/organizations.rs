@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use testkit::eventually;
 use uuid::Uuid;
 
-use crate::support::{Answer, As, LIMIT, Person, TestApp, product};
+use crate::support::{Answer, As, LIMIT, Person, TestApp, origin, product};
 
 fn grace() -> Person {
     Person::new("grace@example.org", "a parrot upon the mast")
@@ -42,7 +42,7 @@ async fn create(app: &TestApp, who: &As, name: &str) -> String {
 async fn invite(app: &TestApp, who: &As, of: &str, (email, role): (&str, &str)) -> Answer {
     let address = format!("/v1/organizations/{of}/invitations");
     let body = json!({"email": email, "role": role});
-    let name = Uuid::now_v7().to_string();
+    let name = origin().correlation_id.to_string();
     named(app, who, &name, (Method::POST, &address, body)).await
 }
 

@@ -7,7 +7,7 @@ use eventstore::{Filter, Position};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use crate::support::{ADDRESS, AGENT, Device, Login, Person, TestApp, codes, render};
+use crate::support::{ADDRESS, AGENT, As, Device, Login, Person, TestApp, codes, render};
 
 const NAMES: [&str; 2] = ["Wilhelmina Quillfeather", "Ottoline Marchbanks"];
 const WANTED: &str = "ottoline.marchbanks@zephyr.example";
@@ -81,6 +81,37 @@ async fn with_second_factor(app: &TestApp, person: &Person, login: &Login) -> Ve
     known
 }
 
+/// A key of who asks, and what it was replaced by.
+async fn with_api_keys(app: &TestApp, me: &As) -> Vec<String> {
+    let mut keys = Vec::new();
+    let grant = json!({"permission": "description.read", "reach": "all"});
+    let asked = json!({"name": NAMES[0], "grants": [grant]});
+    let mut address = "/v1/me/api-keys".to_owned();
+    for body in [asked, json!({"overlap_seconds": 60})] {
+        let mut request = me.request(Method::POST, &address, Some(body));
+        request.headers_mut().insert("idempotency-key", address.parse().unwrap());
+        let given = app.send(request).await;
+        let key = given.body["api_key"].as_str().unwrap().to_owned();
+        assert_eq!(app.as_user(&key).get("/problems").await.status, 200);
+        keys.push(key);
+        address = format!("/v1/me/api-keys/{}/rotate", given.body["id"].as_str().unwrap());
+    }
+    keys
+}
+
+/// Invites somebody who has no account.
+async fn invite(app: &TestApp, operator: &As) {
+    let mut address = "/v1/organizations".to_owned();
+    let invitation = json!({"email": "reginald@marchbanks.example", "role": "organization-member"});
+    for body in [json!({"name": "Teapots"}), invitation] {
+        let mut request = operator.request(Method::POST, &address, Some(body));
+        request.headers_mut().insert("idempotency-key", "to reginald".parse().unwrap());
+        let made = app.send(request).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        address = format!("{}/invitations", made.headers["location"]);
+    }
+}
+
 #[tokio::test]
 async fn nothing_of_it_is_kept_or_told() {
     let app = TestApp::with_doors().await;
@@ -122,19 +153,7 @@ async fn nothing_of_it_is_kept_or_told() {
     let unused = app.mailed(user, Purpose::ResetPassword).await.unwrap();
     let last = app.log_in(&person).await;
     let me = app.as_user(&last.access);
-    let mut keys = Vec::new();
-    let grant = json!({"permission": "description.read", "reach": "all"});
-    let asked = json!({"name": NAMES[0], "grants": [grant]});
-    let mut address = "/v1/me/api-keys".to_owned();
-    for body in [asked, json!({"overlap_seconds": 60})] {
-        let mut request = me.request(Method::POST, &address, Some(body));
-        request.headers_mut().insert("idempotency-key", address.parse().unwrap());
-        let given = app.send(request).await;
-        let key = given.body["api_key"].as_str().unwrap().to_owned();
-        assert_eq!(app.as_user(&key).get("/problems").await.status, 200);
-        keys.push(key);
-        address = format!("/v1/me/api-keys/{}/rotate", given.body["id"].as_str().unwrap());
-    }
+    let keys = with_api_keys(&app, &me).await;
     app.identity().write_uses().await.unwrap();
     secrets.extend(with_second_factor(&app, &person, &last).await);
     // Often enough that states are kept for later.
@@ -145,6 +164,8 @@ async fn nothing_of_it_is_kept_or_told() {
         assert_eq!(me.put("/v1/me/profile", profile).await.status, 204);
     }
     app.pass(TimeDelta::days(29)).await;
+    let operator = app.operator().await;
+    invite(&app, &operator).await;
     app.project().await;
     for login in [&first, &login, &last] {
         secrets.extend([login.access.clone(), login.refresh.clone()]);
@@ -169,7 +190,6 @@ async fn nothing_of_it_is_kept_or_told() {
     }
     assert!(messages.iter().any(|message| message.starts_with("identity.user-registered")));
     assert!(messages.iter().any(|message| message.starts_with("identity.recovery-code-used")));
-    let operator = app.operator().await;
     let mut request = operator.request(Method::GET, "/v1/audit/events?limit=100", None);
     request.headers_mut().insert(header::ACCEPT, "application/json".parse().unwrap());
     let audited = app.send(request).await;
