@@ -60,7 +60,7 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
                 let now = confirmed(&world, "orders_v4").await.expect("the earlier one serves");
                 assert!(now >= seen, "what was there stays there");
                 seen = now;
-                if let Ok(later) = confirmed(&world, "orders_v4").await {
+                if let Ok(later) = confirmed(&world, "orders_v5").await {
                     assert!(later >= 50 && later >= seen_later, "whole from the first moment on");
                     seen_later = later;
                 }
@@ -81,9 +81,9 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
         later.push(world.follow_those(&LATER));
     }
     world.catches_up(&ORDERS_NEXT).await;
-    let reached = confirmed(&world, "orders_v4").await.unwrap();
+    let reached = confirmed(&world, "orders_v5").await.unwrap();
     eventually(LIMIT, "the later version to follow", || async {
-        let now = confirmed(&world, "orders_v4").await.unwrap();
+        let now = confirmed(&world, "orders_v5").await.unwrap();
         if now > reached { Ok(()) } else { Err(now) }
     })
     .await;
@@ -95,7 +95,7 @@ async fn two_versions_live_side_by_side_while_processes_are_replaced() {
         world.catches_up(projection).await;
     }
     assert_eq!(
-        confirmed(&world, "orders_v4").await.unwrap(),
+        confirmed(&world, "orders_v5").await.unwrap(),
         i64::try_from(history.orders.len()).unwrap()
     );
 

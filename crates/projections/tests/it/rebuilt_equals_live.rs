@@ -277,7 +277,8 @@ impl Model {
                 self.members.insert((event.owner_id, id), None);
             }
             OrganizationEvent::OrganizationRenamed(event) => {
-                self.organizations.get_mut(&id).unwrap().0 = event.name.as_str().to_owned();
+                let name = &mut self.organizations.get_mut(&id).unwrap().0;
+                event.name.as_str().clone_into(name);
             }
             OrganizationEvent::OrganizationClosed(_) => {
                 self.members.retain(|(_, organization), _| *organization != id);

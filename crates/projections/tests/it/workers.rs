@@ -105,7 +105,7 @@ async fn who_stops_gives_its_slots_up_at_once() {
             .fetch_one(&world.pool())
             .await
             .unwrap();
-    assert_eq!(free, 2 * i64::from(SLOTS));
+    assert_eq!(free, i64::from(SLOTS) * i64::try_from(projections::ALL.len()).unwrap());
     let workers: i64 = sqlx::query_scalar("SELECT count(*) FROM projections.workers")
         .fetch_one(&world.pool())
         .await
