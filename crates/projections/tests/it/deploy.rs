@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use projections::orders::{self, ORDERS};
+use projections::organizations::ORGANIZATIONS;
 use projections::products::PRODUCTS;
+use projections::users::USERS;
 use projections::{Projection, generation};
 use testkit::eventually;
 
@@ -12,8 +14,8 @@ use crate::history::History;
 use crate::support::{LIMIT, World};
 
 static ORDERS_NEXT: Projection = Projection { version: ORDERS.version + 1, ..ORDERS };
-static EARLIER: [&Projection; 2] = [&ORDERS, &PRODUCTS];
-static LATER: [&Projection; 2] = [&ORDERS_NEXT, &PRODUCTS];
+static EARLIER: [&Projection; 4] = [&ORDERS, &ORGANIZATIONS, &PRODUCTS, &USERS];
+static LATER: [&Projection; 4] = [&ORDERS_NEXT, &ORGANIZATIONS, &PRODUCTS, &USERS];
 
 async fn confirmed(world: &World, schema: &str) -> Result<i64, sqlx::Error> {
     let query = format!("SELECT count(*) FROM {schema}.orders WHERE status = 'confirmed'");
