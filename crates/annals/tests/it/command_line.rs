@@ -79,7 +79,7 @@ async fn the_log_can_be_looked_at() {
     let unknown = run(&["events", "tail", "--type", "ordering.order-plcaed"], database.url());
     assert!(refusal(&unknown).contains("ordering.order-placed"), "it names those there are");
     let unknown = run(&["projections", "rebuild", "ordres"], database.url());
-    assert!(refusal(&unknown).contains("orders, products"));
+    assert!(refusal(&unknown).contains("orders, organizations, products, users"));
     let slower = run(&["projections", "rebuild", "orders", "--slowdown", "1"], database.url());
     assert_eq!(slower.status.code(), Some(2), "no number above 1: {slower:?}");
     let rebuilt = run(&["projections", "rebuild", "orders"], database.url());

@@ -82,14 +82,16 @@ async fn an_operator_sees_how_read_models_are() {
 
     let overview = site.caught_up("orders").await;
     let live = &overview["live"];
-    assert_eq!((&overview["version"], &live["parked_keys"]), (&3.into(), &0.into()), "{overview}");
+    assert_eq!((&overview["version"], &live["parked_keys"]), (&4.into(), &0.into()), "{overview}");
     assert_eq!((&overview["making"], &live["difference"]), (&Value::Null, &Value::Null));
     let kept: i64 = live["keepers"].as_array().unwrap().iter().map(slots).sum();
     assert_eq!(kept, 8, "{overview}");
 
     let list = site.run(&["projections", "list"]).ok();
     let lines: Vec<_> = list.lines().collect();
-    let [head, orders, products, users] = lines.as_slice() else { panic!("four lines: {list}") };
+    let [head, orders, organizations, products, users] = lines.as_slice() else {
+        panic!("five lines: {list}")
+    };
     assert!(orders.starts_with("orders ") && products.starts_with("products "), "{list}");
     assert!(users.starts_with("users "), "{list}");
     for (column, value) in [("STATE", "live"), ("KEPT BY", "")] {
@@ -126,7 +128,11 @@ async fn an_operator_sees_how_read_models_are() {
         format!("annals_projection_position{{projection=\"orders\"}} {}\n", live["position"]);
     assert!(metrics.contains(&position), "{position}: {metrics}");
     for arguments in [&["projections", "show", "ordres"][..], &["why", "ordres"]] {
-        assert!(site.run(arguments).refused().contains("there are: orders, products, users"));
+        assert!(
+            site.run(arguments)
+                .refused()
+                .contains("there are: orders, organizations, products, users")
+        );
     }
 
     what_it_held_earlier(&site, &order);

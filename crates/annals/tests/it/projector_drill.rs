@@ -13,7 +13,9 @@ use crate::projections::LIMIT;
 use crate::support::{Client, Process, Site};
 
 const CLIENTS: usize = 3;
-const READ_MODELS: [&str; 2] = ["orders", "products"];
+const READ_MODELS: [&str; 4] = ["orders", "organizations", "products", "users"];
+/// Of all read models together.
+const SLOTS: i64 = 32;
 
 /// How many slots of all read models `process` keeps.
 async fn kept_by(site: &Site, process: &Process) -> i64 {
@@ -87,8 +89,8 @@ async fn projectors_that_die_and_come_leave_no_gap_and_no_difference() {
     }
     let client = Client::new(serving.url(""));
     let product = client.list_product("SKU-1", 1_000_000).await;
-    keeps(&site, &first, |slots| slots == 8).await;
-    keeps(&site, &second, |slots| slots == 8).await;
+    keeps(&site, &first, |slots| slots == SLOTS / 2).await;
+    keeps(&site, &second, |slots| slots == SLOTS / 2).await;
     let over = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -97,7 +99,7 @@ async fn projectors_that_die_and_come_leave_no_gap_and_no_difference() {
     goes_on(&site).await;
 
     first.kill9();
-    let taken = keeps(&site, &second, |slots| slots == 16).await;
+    let taken = keeps(&site, &second, |slots| slots == SLOTS).await;
     let moved = goes_on(&site).await;
     println!(
         "kill -9 of one of two: the other holds all slots after {taken:.1?}, caught up after {moved:.1?} more"
@@ -106,7 +108,7 @@ async fn projectors_that_die_and_come_leave_no_gap_and_no_difference() {
     let mut third = site.serve("drill-third", &["projector"]);
     second.signal(Signal::TERM);
     assert!(second.ended(LIMIT).await.success(), "{}", second.output());
-    let taken = keeps(&site, &third, |slots| slots == 16).await;
+    let taken = keeps(&site, &third, |slots| slots == SLOTS).await;
     let moved = goes_on(&site).await;
     println!(
         "SIGTERM while a third starts: it holds all slots {taken:.1?} after the end, caught up after {moved:.1?} more"

@@ -64,7 +64,7 @@ async fn every_published_message_is_what_the_contract_says() {
     }
 }
 
-/// Appends every event of identity that the public is told of, as the golden files have it: many of
+/// Appends every event of identity and organizations that the public is told of, as the golden files have it: many of
 /// them take mail that was read.
 async fn append_identity(database: &TestDatabase) {
     let store = EventStore::open(database.pool()).await.unwrap();
@@ -72,7 +72,9 @@ async fn append_identity(database: &TestDatabase) {
     for (number, known) in (1_u128..).zip(domain::Event::types()) {
         let payload = std::fs::read_to_string(golden.join(format!("{known}.json"))).unwrap();
         let event = domain::Event::decode(known.name, known.version, &payload).unwrap();
-        let domain::Event::Identity(_) = event else { continue };
+        let (domain::Event::Identity(_) | domain::Event::Organizations(_)) = event else {
+            continue;
+        };
         let Some(message) = domain::Message::of(&event) else { continue };
         let (id, stream) = (Uuid::from_u128(number), StreamId::new(event.stream().to_string()));
         let stream = stream.unwrap();
