@@ -93,7 +93,7 @@ async fn an_operator_sees_how_read_models_are() {
         panic!("five lines: {list}")
     };
     assert!(orders.starts_with("orders ") && products.starts_with("products "), "{list}");
-    assert!(users.starts_with("users "), "{list}");
+    assert!(organizations.starts_with("organizations ") && users.starts_with("users "), "{list}");
     for (column, value) in [("STATE", "live"), ("KEPT BY", "")] {
         let place = head.find(column).unwrap();
         assert!(
