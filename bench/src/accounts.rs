@@ -1,4 +1,4 @@
-//! Accounts, as the binary composes them, with hashes that cost nothing.
+//! Accounts, as the binary composes them.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -15,9 +15,13 @@ use application::ports::passwords::NoneBreached;
 use chrono::TimeDelta;
 use eventstore::{EventStore, KeyEncryptionKeys, Keyring};
 
-/// Accounts on `store`, under a key that nobody else has.
-pub(crate) async fn open(store: &EventStore) -> anyhow::Result<(Identity, Access)> {
-    let keys: KeyEncryptionKeys = KeyEncryptionKeys::generate("bench")?.parse()?;
+/// Accounts on `store` under `keys`, with passwords at this cost.
+pub(crate) async fn open(
+    store: &EventStore,
+    keys: &str,
+    cost: HashCost,
+) -> anyhow::Result<(Identity, Access)> {
+    let keys: KeyEncryptionKeys = keys.parse()?;
     let cached = NonZeroUsize::new(1_000).context("not 0")?;
     let keyring = Keyring::connect(store, keys, cached).await?;
     let bus = CommandBus::new(store.clone(), Arc::new(SystemClock), Arc::new(TimeOrderedIds));
@@ -30,8 +34,7 @@ pub(crate) async fn open(store: &EventStore) -> anyhow::Result<(Identity, Access
         password_reset: TimeDelta::days(1),
     };
     let randomness = Arc::new(SystemRandomness);
-    let passwords =
-        Argon2Passwords::new(HashCost::CHEAPEST, HashThreads::default(), randomness.clone())?;
+    let passwords = Argon2Passwords::new(cost, HashThreads::default(), randomness.clone())?;
     let tokens: Arc<dyn AccessTokens> = Arc::new(Jwts::new("bench", "bench"));
     let lifetime = lifetimes.access_token;
     let (pool, clock) = (store.pool().clone(), Arc::new(SystemClock));

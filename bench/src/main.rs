@@ -67,6 +67,9 @@ enum Child {
     /// Serves the feed, and prints where
     #[command(hide = true)]
     Feed { url: String },
+    /// Serves the API to who has an account, and prints where
+    #[command(hide = true)]
+    Accounts { url: String },
     /// Serves a bare route or two, and prints where
     #[command(hide = true)]
     Bare { url: String },
@@ -114,6 +117,7 @@ async fn main() -> anyhow::Result<()> {
             return Ok(());
         }
         Some(Child::Feed { url }) => return workloads::feed::serve(&url).await,
+        Some(Child::Accounts { url }) => return workloads::accounts::serve(&url).await,
         Some(Child::Bare { url }) => return workloads::http::serve_bare(&url).await,
         Some(Child::Replay { url }) => {
             println!("{}", serde_json::to_string(&workloads::read::replay(&url).await?)?);

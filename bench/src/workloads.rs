@@ -1,5 +1,6 @@
 //! What is measured.
 
+pub(crate) mod accounts;
 mod commands;
 pub(crate) mod drain;
 pub(crate) mod feed;
@@ -57,6 +58,7 @@ pub(crate) const ALL: &[(&str, Workload)] = &[
     ("follow", |plan, report| Box::pin(follow::run(plan, report))),
     ("feed", |plan, report| Box::pin(feed::run(plan, report))),
     ("http", |plan, report| Box::pin(http::run(plan, report))),
+    ("accounts", |plan, report| Box::pin(accounts::run(plan, report))),
     ("rebuild", |plan, report| Box::pin(rebuild::run(plan, report))),
     ("traces", |plan, report| Box::pin(traces::run(plan, report))),
     ("growth", |plan, report| Box::pin(growth::run(plan, report))),

@@ -19,6 +19,33 @@ pub(crate) async fn ask(
     script: Option<&str>,
     time: Duration,
 ) -> anyhow::Result<f64> {
+    let text = run(address, path, script, time).await?;
+    ensure!(!text.contains("Non-2xx"), "{text}");
+    rate(&text)
+}
+
+/// [`ask`], where many are to be refused.
+pub(crate) async fn storm(
+    address: SocketAddr,
+    path: &str,
+    script: &str,
+    time: Duration,
+) -> anyhow::Result<f64> {
+    rate(&run(address, path, Some(script), time).await?)
+}
+
+fn rate(text: &str) -> anyhow::Result<f64> {
+    let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
+    Ok(rate.with_context(|| text.to_owned())?.trim().parse()?)
+}
+
+/// What wrk says in the end.
+async fn run(
+    address: SocketAddr,
+    path: &str,
+    script: Option<&str>,
+    time: Duration,
+) -> anyhow::Result<String> {
     let mut command = Command::new("wrk");
     command
         .args(["--threads", "1", "--connections", &CONNECTIONS.to_string(), "--latency"])
@@ -41,7 +68,6 @@ pub(crate) async fn ask(
     drop(input);
     let output = child.wait_with_output().await?;
     let text = String::from_utf8(output.stdout)?;
-    ensure!(output.status.success() && !text.contains("Non-2xx"), "{text}");
-    let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
-    Ok(rate.with_context(|| text.clone())?.trim().parse()?)
+    ensure!(output.status.success(), "{text}");
+    Ok(text)
 }

@@ -5,17 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use adapters::HashCost;
 use anyhow::Context as _;
 use api::feed::Feed;
 use api::forwarded::TrustedProxies;
 use api::serve::{Drain, DrainTimes, Server};
 use api::{ApiState, Cursors, Grants, HttpMetrics, Limits, Origins, Queries};
+use application::access::Access;
+use application::identity::Identity;
 use application::ports::IdSource;
 use application::{CommandBus, Origin};
 use chrono::{DateTime, Utc};
 use domain::ids::ProductId;
 use domain::values::{Money, ProductName, Sku, StockLevel};
-use eventstore::{EventStore, Position, Wakeup};
+use eventstore::{EventStore, KeyEncryptionKeys, Position, Wakeup};
 use projections::engine::Reached;
 use projections::freshness::Freshness;
 use projections::orders::ORDERS;
@@ -189,8 +192,19 @@ pub(super) async fn serve(
     freshness: Freshness,
     feed: Feed,
 ) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
+    let keys = KeyEncryptionKeys::generate("bench")?;
+    let accounts = accounts::open(store, &keys, HashCost::CHEAPEST).await?;
+    serve_as(store, freshness, feed, accounts).await
+}
+
+/// [`serve`], with these accounts.
+pub(super) async fn serve_as(
+    store: &EventStore,
+    freshness: Freshness,
+    feed: Feed,
+    (identity, access): (Identity, Access),
+) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
     let queries = Queries { source: source(store), freshness, wait: Duration::from_secs(2) };
-    let (identity, access) = accounts::open(store).await?;
     let bus = identity.bus().clone();
     let metrics = HttpMetrics::register(&Registry::new())?;
     let limits = Limits {

@@ -41,7 +41,7 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
     let bus = CommandBus::new(store.clone(), Arc::new(follow::Now), Arc::new(follow::Ids));
     let product = product(&bus, &store).await?;
     let address = format!("/v1/products/{product}");
-    let (bare, ours) = (start("bare", &database).await?, start("feed", &database).await?);
+    let (bare, ours) = (start("bare", &database, &[]).await?, start("feed", &database, &[]).await?);
     let (mut nothing, mut query) = (Pair::default(), Pair::default());
     let (mut placed, mut decided) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
@@ -79,34 +79,39 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
 
 /// What was asked of both.
 #[derive(Default)]
-struct Pair {
-    bare: Vec<Asked>,
-    ours: Vec<Asked>,
+pub(super) struct Pair {
+    pub(super) bare: Vec<Asked>,
+    pub(super) ours: Vec<Asked>,
 }
 
 /// How a server answered.
 #[derive(Debug, Clone, Copy, Default)]
-struct Asked {
+pub(super) struct Asked {
     /// Requests a second.
-    rate: f64,
+    pub(super) rate: f64,
     /// Microseconds of its CPU a request.
-    cpu_us: f64,
+    pub(super) cpu_us: f64,
 }
 
-fn middle(mut asked: Vec<Asked>, by: impl Fn(&Asked) -> f64) -> Asked {
+pub(super) fn middle(mut asked: Vec<Asked>, by: impl Fn(&Asked) -> f64) -> Asked {
     asked.sort_by(|a, b| by(a).total_cmp(&by(b)));
     asked.get(asked.len() / 2).copied().unwrap_or_default()
 }
 
 /// A server in a process of its own.
-struct Served {
+pub(super) struct Served {
     child: Child,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
-async fn start(what: &str, database: &TestDatabase) -> anyhow::Result<Served> {
+pub(super) async fn start(
+    what: &str,
+    database: &TestDatabase,
+    variables: &[(&str, &str)],
+) -> anyhow::Result<Served> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args([what, database.url()]).stdout(Stdio::piped()).kill_on_drop(true);
+    command.envs(variables.iter().copied());
     let mut child = command.spawn()?;
     let output = child.stdout.take().context("its output")?;
     let mut line = String::new();
@@ -116,7 +121,12 @@ async fn start(what: &str, database: &TestDatabase) -> anyhow::Result<Served> {
 }
 
 impl Served {
-    async fn ask(&self, path: &str, script: Option<&str>, time: Duration) -> anyhow::Result<Asked> {
+    pub(super) async fn ask(
+        &self,
+        path: &str,
+        script: Option<&str>,
+        time: Duration,
+    ) -> anyhow::Result<Asked> {
         let before = self.cpu_us()?;
         let rate = wrk::ask(self.address, path, script, time).await?;
         let requests = rate * time.as_secs_f64();
@@ -141,7 +151,7 @@ const fn ticks_a_second() -> usize {
 }
 
 /// Lists a product, and waits until it can be queried.
-async fn product(bus: &CommandBus, store: &EventStore) -> anyhow::Result<ProductId> {
+pub(super) async fn product(bus: &CommandBus, store: &EventStore) -> anyhow::Result<ProductId> {
     projections::prepare(store.pool(), projections::ALL).await?;
     let listing = ListProduct {
         sku: Sku::try_from("MUG-1".to_owned())?,

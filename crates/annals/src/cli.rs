@@ -493,6 +493,8 @@ pub enum Access {
         user: String,
         /// The permission, for example `orders.read`
         permission: String,
+        /// With what: `order:ID` or `organization:ID`
+        resource: Option<String>,
     },
 }
 

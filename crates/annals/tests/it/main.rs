@@ -5,6 +5,7 @@
 mod schemathesis;
 mod support;
 
+mod access;
 mod audit;
 mod broker_down;
 mod command_line;
@@ -25,6 +26,7 @@ mod projector_drill;
 mod readiness;
 mod rebuild;
 mod relay;
+mod restart;
 mod serving;
 mod telemetry;
 mod tenants;

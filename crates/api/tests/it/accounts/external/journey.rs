@@ -4,7 +4,7 @@ use application::identity::Purpose;
 use serde_json::json;
 
 use super::proved;
-use crate::support::{Browser, Login, PROVIDER, Person, TestApp, provider};
+use crate::support::{Browser, Device, Login, PROVIDER, Person, TestApp, provider};
 
 #[tokio::test]
 async fn who_is_new_comes_in_and_is_the_same_the_next_time() {
@@ -93,4 +93,30 @@ async fn an_account_that_waits_for_the_owner_of_its_address_is_taken_over() {
         .await
         .unwrap();
     assert_eq!(kept, 0);
+}
+
+/// Whoever stands for somebody elsewhere does not stand for the second factor here.
+#[tokio::test]
+async fn who_has_a_second_factor_proves_it_here_as_well() {
+    let mut provider = provider();
+    provider.know("ada", proved(&Person::ada().email));
+    let app = TestApp::with_provider(&provider.issuer()).await;
+    app.welcome(&Person::ada()).await;
+    let me = app.as_user(&app.log_in(&Person::ada()).await.access);
+    let (_, codes) = Device::enrolled(&app, &me, &Person::ada()).await;
+    let mut browser = Browser::new();
+    let completion = app.visit(&mut browser, "ada").await;
+    let refused = app.nobody().complete(completion).await;
+    assert_eq!((refused.status, refused.code()), (401, "second-factor-required"), "{refused:?}");
+    for (code, outcome) in [("nothing-of-ours", 401), (&*codes[0], 201), (&*codes[0], 401)] {
+        let mut completion = app.visit(&mut browser, "ada").await;
+        completion["second_factor"] = code.into();
+        let answer = app.nobody().complete(completion).await;
+        assert_eq!(answer.status, outcome, "{code}: {answer:?}");
+    }
+    assert_eq!(
+        app.happened("identity.external-identity-linked").await.len(),
+        1,
+        "with the session"
+    );
 }
