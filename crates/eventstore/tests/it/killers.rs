@@ -88,6 +88,10 @@ async fn a_dump_restored_into_another_cluster_is_the_same_log_and_goes_on() {
     }
     let before = all(&store).await;
 
+    // Roles are of the cluster, and in no dump of a database.
+    let elsewhere = PgPoolOptions::new().connect(&second.url()).await.unwrap();
+    sqlx::raw_sql("CREATE ROLE annals_queries").execute(&elsewhere).await.unwrap();
+    elsewhere.close().await;
     let mut dump = Command::new(first.program("pg_dump"))
         .arg(format!("--dbname={}", database.url()))
         .stdout(Stdio::piped())
