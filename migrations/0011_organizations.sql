@@ -10,7 +10,7 @@ CREATE TABLE identity.invitations (
 );
 COMMENT ON TABLE identity.invitations IS 'Invitations to organizations, until what is personal in them is erased';
 COMMENT ON COLUMN identity.invitations.address IS 'Who is invited, as a digest under a key that the database never sees';
-COMMENT ON COLUMN identity.invitations.is_over IS 'It was accepted, declined or withdrawn';
+COMMENT ON COLUMN identity.invitations.is_over IS 'It was accepted, declined, withdrawn or replaced';
 CREATE INDEX invitations_address_idx ON identity.invitations (address);
 CREATE INDEX invitations_organization_id_idx ON identity.invitations (organization_id);
 CREATE INDEX invitations_expires_at_idx ON identity.invitations (expires_at);
@@ -30,9 +30,8 @@ END
 $$;
 DO $$
 BEGIN
-    IF NOT pg_has_role(current_user, 'annals_queries', 'MEMBER') THEN
-        EXECUTE format('GRANT annals_queries TO %I', current_user);
-    END IF;
+    -- Who makes a role may give it, but is not it by that (PostgreSQL 16).
+    EXECUTE format('GRANT annals_queries TO %I', current_user);
 EXCEPTION
     -- Another role may be the one that asks: see deploy/roles.sql.
     WHEN insufficient_privilege THEN RAISE NOTICE '% cannot become annals_queries', current_user;

@@ -57,7 +57,11 @@ pub enum Command {
     /// Erases the personal data of a subject, everywhere and for ever
     Erase {
         /// The subject, for example `customer:0193…`
-        subject: String,
+        #[arg(required_unless_present = "invitations")]
+        subject: Option<String>,
+        /// Instead of one: whoever was invited to an organization, where the invitation is over
+        #[arg(long, conflicts_with_all = ["subject", "command_id"])]
+        invitations: bool,
         /// Really: it cannot be undone
         #[arg(long)]
         yes: bool,

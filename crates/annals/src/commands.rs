@@ -41,9 +41,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Serve { roles } => serve::serve(config, roles).await,
             Command::Migrate => migrate(&config).await,
             Command::Events(command) => events::run(&config, command).await,
-            Command::Erase { subject, yes, command_id } => {
+            Command::Erase { subject: Some(subject), yes, command_id, .. } => {
                 erase::erase(&config, &subject, yes, command_id).await
             }
+            Command::Erase { subject: None, yes, .. } => erase::invitations(&config, yes).await,
             Command::Keys(command) => keys::run(&config, &command).await,
             Command::Users(command) => users::run(&config, command).await,
             Command::Access(command) => access::run(&config, command).await,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use eventstore::answer::{pool_options, within};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
@@ -19,7 +19,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 /// # Errors
 /// No URL is set, it cannot be read, or nobody answers there.
 pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
-    let (options, place) = options(database)?;
+    let (options, place) = options(database.url.as_ref())?;
     // A pool says only that it waited; one connection says why.
     within(async { PgConnection::connect_with(&options).await?.close().await })
         .await
@@ -36,12 +36,28 @@ pub async fn connect(database: &Database) -> anyhow::Result<PgPool> {
 /// # Errors
 /// As [`connect`], but for whether somebody answers.
 pub fn for_queries(database: &Database, deadline: Duration) -> anyhow::Result<PgPool> {
-    let (options, _) = options(database)?;
+    let url = database.query_url.as_ref().or(database.url.as_ref());
+    let (options, _) = options(url)?;
     let limit = format!("{}ms", deadline.as_millis());
     // A role that only reads, and sees of tenants what each query says that it asks for.
     let options =
         options.options([("statement_timeout", limit.as_str()), ("role", projections::ROLE)]);
     Ok(pool(database, database.query_connections).connect_lazy_with(options))
+}
+
+/// Refuses connections for queries that are not of the role that only reads.
+///
+/// # Errors
+/// They are of another: what is between the process and the database has dropped what they begin with.
+pub async fn check_queries(pool: &PgPool) -> anyhow::Result<()> {
+    let role: String = sqlx::query_scalar("SELECT current_user::text").fetch_one(pool).await?;
+    if role == projections::ROLE {
+        return Ok(());
+    }
+    bail!(
+        "queries are asked as {role} and not as {}: set `database.query_url` to where they are",
+        projections::ROLE
+    )
 }
 
 fn pool(database: &Database, connections: u32) -> PgPoolOptions {
@@ -51,8 +67,8 @@ fn pool(database: &Database, connections: u32) -> PgPoolOptions {
 }
 
 /// How to connect, and where that is.
-fn options(database: &Database) -> anyhow::Result<(PgConnectOptions, String)> {
-    let Some(url) = &database.url else {
+fn options(url: Option<&SecretString>) -> anyhow::Result<(PgConnectOptions, String)> {
+    let Some(url) = url else {
         bail!("no database is set: set DATABASE_URL, or start everything with `annals dev`");
     };
     let options: PgConnectOptions =
@@ -110,6 +126,7 @@ mod tests {
         let database = testkit::TestDatabase::create(&MIGRATOR).await;
         let settings = Database {
             url: Some(database.url().to_owned().into()),
+            query_url: None,
             max_connections: 5,
             query_connections: 1,
             acquire_timeout_ms: 30_000,
@@ -129,6 +146,7 @@ mod tests {
         let database = testkit::TestDatabase::create(&MIGRATOR).await;
         let settings = Database {
             url: Some(database.url().to_owned().into()),
+            query_url: None,
             max_connections: 5,
             query_connections: 1,
             acquire_timeout_ms: 30_000,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use adapters::SystemClock;
 use anyhow::Context as _;
 use application::jobs::{InvalidSchedule, Job, JobError, Run, Schedule, operations};
-use application::organizations;
 use application::ports::Clock as _;
 use eventstore::answer::{self, within};
 use eventstore::{EventStore, Forgotten};
@@ -75,12 +74,12 @@ fn defined(
             move |run| count(counted.clone(), run),
         )
     };
-    let erased = store.clone();
+    let pool = store.pool().clone();
     let identity = Job::new(
         "identity-retention",
-        "removes tokens that are over, failures to log in of long ago, and what is kept of the erased; erases who was invited long ago",
+        "removes tokens that are over, failures to log in of long ago, and what is kept of the erased",
         at("11 * * * *")?,
-        move |_| prune_identity(erased.clone()),
+        move |_| prune_identity(pool.clone()),
     );
     let mut jobs = vec![inbox, partitions, commands, digests, identity];
     let mut kept: Vec<_> = jobs.iter().map(|job| (job.name, job.keep)).collect();
@@ -147,10 +146,8 @@ async fn count(store: EventStore, run: Run) -> Result<String, JobError> {
     })
 }
 
-async fn prune_identity(store: EventStore) -> Result<String, JobError> {
-    let removed = application::identity::prune(store.pool()).await?;
-    let erased = organizations::erase_invitations(&store, SystemClock.now()).await?;
-    Ok(format!("removed {removed}, erased {erased} invitations"))
+async fn prune_identity(pool: PgPool) -> Result<String, JobError> {
+    Ok(format!("removed {}", application::identity::prune(&pool).await?))
 }
 
 async fn prune(pool: PgPool, keep: Vec<(&'static str, Duration)>) -> Result<String, JobError> {

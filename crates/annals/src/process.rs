@@ -77,6 +77,7 @@ impl Process {
         let queried = if config.roles.contains(&Role::Api) {
             let deadline = config.http.deadline();
             let pool = crate::database::for_queries(&config.database, deadline)?;
+            crate::database::check_queries(&pool).await.context("cannot ask queries")?;
             EventStore::open(pool).await.context("cannot open the log for queries")?
         } else {
             store.clone()

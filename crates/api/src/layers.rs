@@ -33,7 +33,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 pub(crate) use authentication::Door;
-pub(crate) use authorization::authorize;
+pub(crate) use authorization::{Asked, DoneFor, authorize};
 pub use cors::InvalidOrigin;
 pub use cors::Origins;
 pub(crate) use idempotency::{IdempotencyKey, Key, idempotent};

@@ -37,6 +37,8 @@ pub(crate) struct Operation {
     pub(crate) problems: BTreeSet<Code>,
     /// Whether a command, and whether it must be given a name.
     pub(crate) key: Option<Key>,
+    /// Whether what is done is done for the organization that is acted in.
+    pub(crate) is_by_tenant: bool,
     /// Whether the description of the API tells of it.
     pub(crate) is_described: bool,
 }
@@ -141,6 +143,7 @@ impl Operation {
             answers: Vec::new(),
             problems: problems.into_iter().chain(session).collect(),
             key: None,
+            is_by_tenant: false,
             is_described: true,
         }
     }
@@ -164,7 +167,8 @@ impl Operation {
 
     /// Is answered for the organization that `Annals-Organization` names, if it names one.
     pub(crate) fn by_tenant(self) -> Self {
-        self.takes(parameter::organization()).refused_as(&[Code::InvalidHeader])
+        let by_tenant = Self { is_by_tenant: true, ..self };
+        by_tenant.takes(parameter::organization()).refused_as(&[Code::InvalidHeader])
     }
 
     /// Takes `parameter`.

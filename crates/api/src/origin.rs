@@ -5,11 +5,10 @@ use std::convert::Infallible;
 use application::Origin;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::ids::OrganizationId;
 use eventstore::trace::{Parent::Elsewhere, read};
 use uuid::Uuid;
 
-use crate::layers::{IdempotencyKey, RequestId};
+use crate::layers::{DoneFor, IdempotencyKey, RequestId};
 use crate::principal::Principal;
 use crate::trace::Traceparent;
 
@@ -27,7 +26,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandOrigin {
         let key = extensions.get::<IdempotencyKey>();
         Ok(Self(Origin {
             actor: extensions.get().map_or("", Principal::actor).to_owned(),
-            tenant: extensions.get().and_then(Principal::organization).map(OrganizationId::get),
+            tenant: extensions.get::<DoneFor>().map(|done| done.0.get()),
             correlation_id: extensions.get::<RequestId>().map_or(Uuid::nil(), |id| id.0),
             trace: trace.map(ToOwned::to_owned),
             idempotency_key: key.map(|key| key.0.as_ref().to_owned()),

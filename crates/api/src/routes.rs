@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, on};
 
 use crate::ApiState;
-use crate::layers::{authorize, idempotent};
+use crate::layers::{Asked, authorize, idempotent};
 use crate::operation::Operation;
 
 /// Routes and what they are declared as.
@@ -93,7 +93,11 @@ impl Routes {
         if let Some(key) = operation.key {
             route = route.route_layer(from_fn_with_state(key, idempotent));
         }
-        let asked = (operation.permission, operation.reach);
+        let asked = Asked {
+            permission: operation.permission,
+            reach: operation.reach,
+            is_by_tenant: operation.is_by_tenant,
+        };
         let route = route.route_layer(from_fn_with_state(asked, authorize));
         self.operations.push(Placed { method, path, operation });
         Self { router: self.router.route(path, route), ..self }

@@ -165,6 +165,9 @@ pub enum IdentityError {
     /// The user has as many API keys as may be.
     #[error("the user has as many API keys as may be")]
     TooManyApiKeys,
+    /// An address, or by an organization, was invited as often as may be in a day.
+    #[error("the address or the organization has had too many invitations in a day")]
+    TooManyInvitations,
     /// The login at a provider was never begun here, has been completed or is over.
     #[error("no such login was begun")]
     NotBegun,
@@ -226,6 +229,7 @@ impl From<SecretError> for IdentityError {
         match error {
             SecretError::Gone => Self::InvalidToken,
             SecretError::TooManyApiKeys => Self::TooManyApiKeys,
+            SecretError::TooManyInvitations => Self::TooManyInvitations,
             SecretError::ApiKeyRotated(key) => {
                 let rotated = domain::identity::Rejection::ApiKeyRotated(key);
                 Self::Command(CommandError::Rejected(domain::Rejection::from(rotated).into()))

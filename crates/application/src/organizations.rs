@@ -55,9 +55,8 @@ impl Organizations {
         let asked = ("create-organization", name.clone());
         let created_at = bus.clock.now();
         let create = CreateOrganization { organization_id, name, owner_id, created_at };
-        let mut decisions = self.missing_roles().await?;
-        decisions.push(Box::new(create));
-        let command = self.command(origin, organization_id, &asked, decisions)?;
+        self.make_roles(origin).await?;
+        let command = self.command(origin, organization_id, &asked, vec![Box::new(create)])?;
         let receipt = bus.execute(&command).await?;
         let id = written(&receipt, ORGANIZATION).map_or(organization_id, OrganizationId::new);
         Ok((id, receipt))
@@ -117,6 +116,17 @@ impl Organizations {
         let aggregates = self.identity.bus().load(&[stream]).await?;
         let charter = aggregates.get::<Organization>(stream).and_then(Organization::charter);
         Ok(charter.filter(|charter| !charter.is_closed).cloned())
+    }
+
+    /// Makes the roles that are not there yet: they are of no organization.
+    async fn make_roles(&self, origin: &Origin) -> Result<(), IdentityError> {
+        let decisions = self.missing_roles().await?;
+        if !decisions.is_empty() {
+            let origin = Origin { tenant: None, idempotency_key: None, ..origin.clone() };
+            let command = self.identity.command(&origin, &"make-roles", decisions)?;
+            self.identity.bus().execute(&command).await?;
+        }
+        Ok(())
     }
 
     /// Appends what follows from `decision`, of the organization `id`.

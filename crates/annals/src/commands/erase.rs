@@ -1,8 +1,9 @@
 //! `annals erase`: the personal data of a subject, everywhere and for ever.
 
-use adapters::TimeOrderedIds;
+use adapters::{SystemClock, TimeOrderedIds};
 use anyhow::{Context as _, bail};
-use application::ports::IdSource as _;
+use application::organizations;
+use application::ports::{Clock as _, IdSource as _};
 use eventstore::{CommandId, Metadata, Subject};
 use uuid::Uuid;
 
@@ -34,4 +35,21 @@ pub(super) async fn erase(
     })?;
     let position = receipt.position;
     answer(&format!("erased {subject}, command {id}; the log is at position {position}"))
+}
+
+/// The addresses of those who were invited, where that is over.
+pub(super) async fn invitations(config: &Config, yes: bool) -> anyhow::Result<()> {
+    if !yes {
+        bail!("erasing who was invited cannot be undone: repeat it with --yes");
+    }
+    let store = open_log(config).await?;
+    let mut erased = 0;
+    loop {
+        let some = organizations::erase_invitations(&store, SystemClock.now()).await;
+        let some = some.context("not all of them are erased: repeat it")?;
+        erased += some;
+        if some == 0 {
+            return answer(&format!("erased who was invited by {erased} invitations"));
+        }
+    }
 }

@@ -139,6 +139,9 @@ pub struct Database {
     /// Where it is; `DATABASE_URL` sets it. Absent, only `annals dev` starts.
     #[serde(default, serialize_with = "masked::url")]
     pub url: Option<SecretString>,
+    /// Where queries of the API are asked as the role `annals_queries`, if that takes another address.
+    #[serde(default, serialize_with = "masked::url", skip_serializing_if = "Option::is_none")]
+    pub query_url: Option<SecretString>,
     /// Most connections of this process.
     pub max_connections: u32,
     /// Most connections of this process for queries of the API, besides.

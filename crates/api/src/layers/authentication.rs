@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::identity::{Grant, RoleName};
 use domain::ids::{OrganizationId, UserId};
+use percent_encoding::percent_decode_str;
 
 use crate::principal::{Acting, Grants, Principal, SignedIn};
 use crate::problem::{Code, Problem};
@@ -112,6 +113,7 @@ impl Named {
     fn of(headers: &HeaderMap, uri: &Uri) -> Result<Option<Self>, Problem> {
         let in_address = uri.path().strip_prefix("/v1/organizations/").and_then(|rest| {
             let id = rest.split('/').next()?;
+            let id = percent_decode_str(id).decode_utf8().ok()?;
             id.parse().ok().map(OrganizationId::new)
         });
         let mut values = headers.get_all(ORGANIZATION).iter();

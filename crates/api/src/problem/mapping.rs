@@ -136,7 +136,7 @@ impl From<IdentityError> for Problem {
                     problem.field("/password", fault.to_string())
                 }),
             IdentityError::AddressTaken => Self::new(Code::EmailTaken, "Nothing was changed."),
-            IdentityError::TooManyApiKeys => {
+            IdentityError::TooManyApiKeys | IdentityError::TooManyInvitations => {
                 Self::new(Code::Rejected, format!("{error}. Nothing was changed."))
             }
             IdentityError::NotBegun => {

@@ -137,12 +137,18 @@ impl Identity {
                 Err(error) if attempt < ATTEMPTS && is_overtaken(&error) => attempt += 1,
                 // Somebody else has completed it.
                 Err(IdentityError::InvalidToken) => return Err(IdentityError::NotBegun),
-                entered => {
-                    return entered.map_err(|error| match not_let_in(error) {
+                Err(error) => {
+                    return Err(match not_let_in(error) {
                         // The provider vouches for it.
                         IdentityError::NotVerified => IdentityError::NotLetIn,
                         error => error,
                     });
+                }
+                Ok(tokens) => {
+                    if code.is_some() {
+                        self.forgive_tries(tokens.user).await?;
+                    }
+                    return Ok(tokens);
                 }
             }
         }

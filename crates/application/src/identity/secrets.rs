@@ -160,6 +160,9 @@ pub(super) enum SecretError {
     /// Somebody else has given the API key another secret.
     #[error("API key {0} got another secret meanwhile")]
     ApiKeyRotated(ApiKeyId),
+    /// An address, or by an organization, was invited as often as may be in a day.
+    #[error("there were too many invitations")]
+    TooManyInvitations,
     /// The database cannot be reached.
     #[error(transparent)]
     Database(#[from] sqlx::Error),

@@ -17,7 +17,7 @@ use crate::identity::{IdentityError, Secret};
 use crate::ports::Recipient;
 
 /// How long an invitation is valid.
-const VALID: TimeDelta = TimeDelta::days(7);
+pub(super) const VALID: TimeDelta = TimeDelta::days(7);
 
 /// Most invitations that are shown to whoever is invited.
 const MOST: i64 = 100;

@@ -6,10 +6,11 @@ use eventstore::answer::within;
 use eventstore::{AppendError, CommandId, EventStore, Metadata};
 use uuid::Uuid;
 
+use super::invitations::VALID;
 use crate::codec::personal_subject;
 
-/// For how long after an invitation would have expired it can be seen who was invited.
-const KEPT: TimeDelta = TimeDelta::days(30);
+/// How old an invitation is at least that has its answer: until then it counts how many there were.
+const KEPT: TimeDelta = TimeDelta::days(1);
 
 /// Most at a time: each is an append.
 const MOST: i64 = 500;
@@ -17,8 +18,8 @@ const MOST: i64 = 500;
 /// Under which ids of erasures are made, so that they never meet other UUIDs.
 const ERASURES: Uuid = Uuid::from_u128(0x0193_4f3c_9e21_7c55_8f10_6572_6173_6500);
 
-/// Erases the addresses of invitations that expired thirty days before `now`, or would have. Answers of
-/// how many; if that is as many as it does at a time, there may be more.
+/// Erases the addresses of invitations that are over at `now`. Answers of how many; if that is none, there
+/// are no more.
 ///
 /// # Errors
 /// The database cannot be reached.
@@ -30,17 +31,18 @@ pub async fn erase_invitations(
     let over = sqlx::query_scalar!(
         "
         SELECT invitation_id FROM identity.invitations
-        WHERE expires_at < $1
+        WHERE expires_at < $1 OR is_over AND expires_at < $2
         ORDER BY expires_at
-        LIMIT $2
+        LIMIT $3
         ",
-        now - KEPT,
+        now,
+        now + VALID - KEPT,
         MOST,
     );
     let over = within(over.fetch_all(store.pool())).await.map_err(unavailable)?;
     for id in &over {
         let metadata = Metadata {
-            actor: "job:identity-retention".to_owned(),
+            actor: "operator".to_owned(),
             tenant: None,
             correlation_id: *id,
             causation_id: None,

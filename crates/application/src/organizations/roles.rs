@@ -82,9 +82,9 @@ impl Organizations {
     pub(super) async fn missing_roles(&self) -> Result<Vec<Box<dyn Decision>>, IdentityError> {
         let streams = ROLES.map(|(name, _)| role(&named(name)));
         let known = self.identity.bus().load(&streams).await?;
-        let missing = ROLES.into_iter().filter(|(name, _)| {
-            known.get::<Role>(role(&named(name))).and_then(Role::grants).is_none()
-        });
+        // One that was removed stays removed.
+        let missing =
+            ROLES.into_iter().filter(|(name, _)| known.get::<Role>(role(&named(name))).is_none());
         let define = |(name, of): (&str, &[_])| -> Box<dyn Decision> {
             Box::new(DefineRole { role: named(name), grants: grants(of) })
         };

@@ -45,11 +45,12 @@ impl Decider for ChangeMemberRole {
 
     fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
         let Self { organization_id, user_id, role } = self.clone();
-        if *Organization::find(aggregates, organization_id)?.member(user_id)? == role {
+        let charter = Organization::find(aggregates, organization_id)?;
+        if *charter.member(user_id)? == role {
             return Ok(Vec::new());
         }
-        let event = MemberRoleChanged { organization_id, user_id, role };
-        Ok(vec![OrganizationEvent::from(event).into()])
+        let event = OrganizationEvent::from(MemberRoleChanged { organization_id, user_id, role });
+        Ok(charter.without_invitations_of(organization_id, user_id, event))
     }
 }
 
@@ -62,9 +63,10 @@ impl Decider for RemoveMember {
 
     fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
         let Self { organization_id, user_id } = *self;
-        Organization::find(aggregates, organization_id)?.member(user_id)?;
-        let event = MemberRemoved { organization_id, user_id };
-        Ok(vec![OrganizationEvent::from(event).into()])
+        let charter = Organization::find(aggregates, organization_id)?;
+        charter.member(user_id)?;
+        let event = OrganizationEvent::from(MemberRemoved { organization_id, user_id });
+        Ok(charter.without_invitations_of(organization_id, user_id, event))
     }
 }
 
@@ -77,8 +79,9 @@ impl Decider for LeaveOrganization {
 
     fn decide(&self, aggregates: &Aggregates) -> Result<Vec<Event>, Rejection> {
         let Self { organization_id, user_id } = *self;
-        Organization::find(aggregates, organization_id)?.member(user_id)?;
-        let event = MemberLeft { organization_id, user_id };
-        Ok(vec![OrganizationEvent::from(event).into()])
+        let charter = Organization::find(aggregates, organization_id)?;
+        charter.member(user_id)?;
+        let event = OrganizationEvent::from(MemberLeft { organization_id, user_id });
+        Ok(charter.without_invitations_of(organization_id, user_id, event))
     }
 }

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    MemberInvited, MemberJoined, MemberRoleChanged, OrganizationEvent, OwnershipTransferred,
+    InvitationWithdrawn, MemberInvited, MemberJoined, MemberRoleChanged, OrganizationEvent,
+    OwnershipTransferred,
 };
 use crate::identity::RoleName;
 use crate::ids::{InvitationId, OrganizationId, UserId};
@@ -130,6 +131,21 @@ impl Charter {
             return Err(Rejection::IsOwner(user));
         }
         self.members.get(&user).ok_or(Rejection::NoMember(user))
+    }
+
+    /// `event`, and that whoever `user` has invited is not any more: what he may not do now he shall not
+    /// have done in advance.
+    pub(super) fn without_invitations_of(
+        &self,
+        organization_id: OrganizationId,
+        user: UserId,
+        event: OrganizationEvent,
+    ) -> Vec<Event> {
+        let invited = self.invitations.iter().filter(|(_, known)| known.invited_by == user);
+        let withdrawn = invited.map(|(id, _)| {
+            OrganizationEvent::from(InvitationWithdrawn { organization_id, invitation_id: *id })
+        });
+        std::iter::once(event).chain(withdrawn).map(Event::from).collect()
     }
 
     fn evolve(mut self, event: &OrganizationEvent) -> Self {

@@ -17,6 +17,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 const USERS: u128 = 4;
+/// Who invites everybody.
+const INVITES: u128 = 0;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -64,6 +66,8 @@ struct Model {
     invitations: Vec<(u128, DateTime<Utc>)>,
     /// Those that were neither used nor taken back.
     open: BTreeSet<usize>,
+    /// Those who have another role than that of a plain member.
+    admins: BTreeSet<u128>,
     now: DateTime<Utc>,
 }
 
@@ -109,13 +113,27 @@ impl Model {
             Step::Decline { invitation, user } => {
                 is_mine(invitation, user) && self.open.remove(invitation)
             }
-            Step::ChangeRole { user } => is_other(user),
+            Step::ChangeRole { user } => {
+                let is_done = is_other(user);
+                if is_done && self.admins.insert(*user) {
+                    self.withdraw_of(*user);
+                }
+                is_done
+            }
             Step::Leave { user } | Step::Remove { user } => {
-                is_other(user) && self.members.remove(user)
+                let is_done = is_other(user);
+                if is_done {
+                    self.members.remove(user);
+                    self.admins.remove(user);
+                    self.withdraw_of(*user);
+                }
+                is_done
             }
             Step::Transfer { to } => {
                 let is_done = is_there && self.members.contains(to);
-                if is_done {
+                if let Some(owner) = self.owner.filter(|owner| is_done && owner != to) {
+                    self.admins.insert(owner);
+                    self.admins.remove(to);
                     self.owner = Some(*to);
                 }
                 is_done
@@ -135,6 +153,13 @@ impl Model {
         }
     }
 
+    /// Everybody is invited by the same.
+    fn withdraw_of(&mut self, user: u128) {
+        if user == INVITES {
+            self.open.clear();
+        }
+    }
+
     fn decision(&self, step: &Step) -> Option<Box<dyn Decision>> {
         let (organization_id, now) = (ID, self.now);
         Some(match step {
@@ -149,7 +174,7 @@ impl Model {
                 invitation_id: invitation_id(self.invitations.len()),
                 email: email(*address, true),
                 role: role("organization-member"),
-                invited_by: user_id(0),
+                invited_by: user_id(INVITES),
                 invited_at: now,
                 expires_at: now + TimeDelta::hours(*hours),
             }),

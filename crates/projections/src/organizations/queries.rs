@@ -113,7 +113,7 @@ pub async fn of_member(pool: &PgPool, user: UserId) -> Result<Vec<Membership>, s
         .collect())
 }
 
-/// At most `limit` organizations, beginning behind the one that was created at `after`.
+/// At most `limit` organizations that are not closed, beginning behind the one that was created at `after`.
 ///
 /// # Errors
 /// The database cannot be reached.
@@ -129,7 +129,8 @@ pub async fn list(
         SELECT organization_id, name, owner, created_at, created_position, is_closed
         FROM set_config('annals.tenant', $3, true) AS tenant (told), LATERAL (
             SELECT * FROM organizations_v1.organizations
-            WHERE told IS NOT NULL AND ($1::bigint IS NULL OR created_position < $1)
+            WHERE told IS NOT NULL AND NOT is_closed
+                AND ($1::bigint IS NULL OR created_position < $1)
             ORDER BY created_position DESC
             LIMIT $2
         ) AS seen

@@ -225,8 +225,8 @@ async fn applied(world: &World, projection: &Projection, cuts: &[usize]) -> Vec<
 struct Model {
     orders: BTreeMap<OrderId, (Status, i64, usize)>,
     products: BTreeMap<ProductId, (i64, i64)>,
-    /// What each is called, and whose it is.
-    organizations: BTreeMap<OrganizationId, (String, UserId)>,
+    /// What each is called, whose it is, and whether it is closed.
+    organizations: BTreeMap<OrganizationId, (String, UserId, bool)>,
     /// Who belongs to what, and as what.
     members: BTreeMap<(UserId, OrganizationId), Option<String>>,
     users: BTreeMap<UserId, Known>,
@@ -273,7 +273,8 @@ impl Model {
         let named = |role: &RoleName| Some(role.as_str().to_owned());
         match event {
             OrganizationEvent::OrganizationCreated(event) => {
-                self.organizations.insert(id, (event.name.as_str().to_owned(), event.owner_id));
+                self.organizations
+                    .insert(id, (event.name.as_str().to_owned(), event.owner_id, false));
                 self.members.insert((event.owner_id, id), None);
             }
             OrganizationEvent::OrganizationRenamed(event) => {
@@ -282,6 +283,7 @@ impl Model {
             }
             OrganizationEvent::OrganizationClosed(_) => {
                 self.members.retain(|(_, organization), _| *organization != id);
+                self.organizations.get_mut(&id).unwrap().2 = true;
             }
             OrganizationEvent::OwnershipTransferred(event) => {
                 self.organizations.get_mut(&id).unwrap().1 = event.to;
@@ -360,7 +362,9 @@ impl Model {
         let users =
             users::list(&pool, &users::Listing::default(), None, u16::MAX).await.unwrap().users;
         Self {
-            organizations: known.map(|known| (known.id, (known.name, known.owner))).collect(),
+            organizations: known
+                .map(|known| (known.id, (known.name, known.owner, known.is_closed)))
+                .collect(),
             members,
             orders: orders
                 .into_iter()
@@ -404,6 +408,7 @@ fn live_is_rebuilt_is_the_model_whoever_dies_and_wherever_batches_are_cut() {
             world.all_catch_up().await;
             let mut model = Model::default();
             told(&world).await.iter().for_each(|(_, event)| model.take(event));
+            model.organizations.retain(|_, (_, _, is_closed)| !*is_closed);
             assert_eq!(Model::queried(&world).await, model);
             for projection in projections::ALL {
                 let live = world.rows(projection).await;

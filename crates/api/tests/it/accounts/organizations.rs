@@ -274,6 +274,17 @@ async fn the_owner_of_another_learns_nothing_by_any_route() {
             };
             let [of_theirs, of_none] = [app.send(at(&theirs)).await, app.send(at(nowhere)).await];
             assert_eq!(of_theirs.status, 403, "{method} {path}");
+            // However the address is written, and whatever else the header names.
+            let mine = create(&app, &grace, &format!("Cups {tried}")).await;
+            let coded = format!("%{:02x}{}", theirs.as_bytes()[0], &theirs[1..]);
+            for acting in [None, Some(&mine)].into_iter().filter(|_| in_address) {
+                let mut request = at(&coded);
+                if let Some(acting) = acting {
+                    request.headers_mut().insert("annals-organization", acting.parse().unwrap());
+                }
+                let answer = app.send(request).await;
+                assert!(matches!(answer.status, 400 | 403), "{method} {path}: {answer:?}");
+            }
             assert_eq!(of_theirs.body, of_none.body, "{method} {path}: that it is there is told");
             // One of these closes it.
             let own = create(&app, &grace, &format!("Mugs {tried}")).await;
@@ -366,4 +377,36 @@ async fn who_is_removed_is_out_everywhere() {
     // And in again at once, where it was just refused.
     join(&app, &ada, &id, (&grace, "grace@example.org", "organization-member")).await;
     assert_eq!(there.get(&address).await.status, 200);
+}
+
+/// Who is removed has not invited himself again in advance, and nobody's mailbox is filled.
+#[tokio::test]
+async fn invitations_are_of_who_may_invite_and_are_counted() {
+    let app = with_members().await;
+    let [ada, grace] = [member(&app, &Person::ada()).await, member(&app, &grace()).await];
+    let bob = member(&app, &Person::bob()).await;
+    let id = create(&app, &ada, "Teapots").await;
+    join(&app, &ada, &id, (&grace, "grace@example.org", "organization-admin")).await;
+    let invited = invite(&app, &grace, &id, ("bob@example.org", "organization-admin")).await;
+    let invitation = invited.body["id"].as_str().unwrap().to_owned();
+    let of_grace = app.user("grace@example.org").await;
+    let removed = ada.delete(&format!("/v1/organizations/{id}/members/{of_grace}")).await;
+    assert_eq!(removed.status, 204, "{removed:?}");
+    let acceptance = format!("/v1/me/invitations/{invitation}/acceptance");
+    assert_eq!(bob.put(&acceptance, None).await.status, 404);
+    assert_eq!(bob.get("/v1/me/invitations").await.body["items"], json!([]));
+
+    let mut sent = 1;
+    let refused = loop {
+        let again = invite(&app, &ada, &id, ("bob@example.org", "organization-member")).await;
+        if again.status != 201 {
+            break again;
+        }
+        sent += 1;
+    };
+    assert_eq!((sent, refused.code()), (10, "rejected"), "{refused:?}");
+    app.pass(chrono::TimeDelta::days(1)).await;
+    let ada = app.as_user(&app.log_in(&Person::ada()).await.access);
+    let again = invite(&app, &ada, &id, ("bob@example.org", "organization-member")).await;
+    assert_eq!(again.status, 201, "{again:?}");
 }

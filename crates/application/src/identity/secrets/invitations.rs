@@ -6,6 +6,12 @@ use sqlx::PgConnection;
 
 use super::SecretError;
 
+/// Most invitations of one address in a day, by whomever.
+const MOST_OF_ADDRESS: i64 = 10;
+
+/// Most invitations to one organization in a day.
+const MOST_OF_ORGANIZATION: i64 = 200;
+
 pub(super) async fn invite(
     connection: &mut PgConnection,
     (invitation, organization): (InvitationId, OrganizationId),
@@ -22,21 +28,31 @@ pub(super) async fn invite(
     )
     .execute(&mut *connection)
     .await?;
-    // There already is one if the command is a repeated one, and is rolled back.
-    sqlx::query!(
+    // Those of the last day, over or not: nobody's mailbox is filled by inviting again and again.
+    let invited = sqlx::query!(
         "
-                    INSERT INTO identity.invitations
-                        (invitation_id, organization_id, address, expires_at)
-                    VALUES ($1, $2, $3, $4)
-                    ON CONFLICT (invitation_id) DO NOTHING
-                    ",
+        INSERT INTO identity.invitations (invitation_id, organization_id, address, expires_at)
+        SELECT $1, $2, $3, $4
+        WHERE (
+                SELECT count(*) FROM identity.invitations
+                WHERE address = $3 AND expires_at > $4::timestamptz - interval '1 day'
+            ) < $5
+            AND (
+                SELECT count(*) FROM identity.invitations
+                WHERE organization_id = $2 AND expires_at > $4::timestamptz - interval '1 day'
+            ) < $6
+        ON CONFLICT (invitation_id) DO NOTHING
+        ",
         invitation.get(),
         organization.get(),
         &address[..],
         expires_at,
-    )
-    .execute(connection)
-    .await?;
+        MOST_OF_ADDRESS,
+        MOST_OF_ORGANIZATION,
+    );
+    if invited.execute(connection).await?.rows_affected() == 0 {
+        return Err(SecretError::TooManyInvitations);
+    }
     Ok(())
 }
 
