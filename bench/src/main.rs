@@ -69,7 +69,7 @@ enum Child {
     Feed { url: String },
     /// Serves the API to who has an account, and prints where
     #[command(hide = true)]
-    Accounts { url: String },
+    Accounts { url: String, keys: String },
     /// Serves a bare route or two, and prints where
     #[command(hide = true)]
     Bare { url: String },
@@ -117,7 +117,9 @@ async fn main() -> anyhow::Result<()> {
             return Ok(());
         }
         Some(Child::Feed { url }) => return workloads::feed::serve(&url).await,
-        Some(Child::Accounts { url }) => return workloads::accounts::serve(&url).await,
+        Some(Child::Accounts { url, keys }) => {
+            return workloads::accounts::serve(&url, &keys).await;
+        }
         Some(Child::Bare { url }) => return workloads::http::serve_bare(&url).await,
         Some(Child::Replay { url }) => {
             println!("{}", serde_json::to_string(&workloads::read::replay(&url).await?)?);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::{HashCost, SystemClock};
-use anyhow::Context as _;
 use application::access::Access;
 use application::identity::{Identity, LogIn, NewAccount, NotAuthenticated, Tokens};
 use application::{CommandBus, Origin};
@@ -33,9 +32,6 @@ const PASSWORD: &str = "seven herons by the quay";
 /// Sessions that are ended, 100 a second.
 const REVOKED: usize = 500;
 
-/// Under what accounts are kept, of this process and its child.
-const KEYS: &str = "BENCH_KEYS";
-
 pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<()> {
     report.title("Accounts: 64 connections of wrk on the same cores");
     let database = plan.server.database().await;
@@ -46,7 +42,7 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
     let address = format!("/v1/products/{}", product(&bus, &store).await?);
     open_account(&identity).await?;
     let token = log_in(&identity).await?.access;
-    let served = start("accounts", &database, &[(KEYS, &keys)]).await?;
+    let served = start("accounts", &database, &[&keys]).await?;
     let login = post(&json!({"email": EMAIL, "password": PASSWORD}).to_string());
 
     let mut asked = Pair::default();
@@ -56,12 +52,12 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
         asked.ours.push(served.ask(&address, Some(&bearer(&token)), plan.time).await?);
         alone.push(served.ask(&address, None, plan.time).await?);
         // A little longer than what is asked beside it.
-        let storm = wrk::storm(served.address, "/v1/sessions", &login, plan.time * 2);
+        let logins = wrk::storm(served.address, "/v1/sessions", &login, plan.time * 2);
         let query = async {
             tokio::time::sleep(plan.time / 4).await;
             served.ask(&address, None, plan.time).await
         };
-        let (query, _) = tokio::try_join!(query, storm)?;
+        let (query, _) = tokio::try_join!(query, logins)?;
         beside.push(query);
     }
     let of = |asked| middle(asked, |asked| asked.rate).rate;
@@ -94,10 +90,9 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
 
 /// What a child process does: serves as any process of the role would.
 #[expect(clippy::print_stdout, reason = "where it serves is its answer")]
-pub(crate) async fn serve(url: &str) -> anyhow::Result<()> {
+pub(crate) async fn serve(url: &str, keys: &str) -> anyhow::Result<()> {
     let store = server::store(url).await?;
-    let keys = std::env::var(KEYS).context("no keys")?;
-    let (identity, access) = accounts::open(&store, &keys, HashCost::default()).await?;
+    let (identity, access) = accounts::open(&store, keys, HashCost::default()).await?;
     follow_access(access.clone());
     let feed = feed::feed(&store, &Registry::new())?;
     let stop = CancellationToken::new();

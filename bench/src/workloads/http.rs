@@ -107,11 +107,11 @@ pub(super) struct Served {
 pub(super) async fn start(
     what: &str,
     database: &TestDatabase,
-    variables: &[(&str, &str)],
+    more: &[&str],
 ) -> anyhow::Result<Served> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args([what, database.url()]).stdout(Stdio::piped()).kill_on_drop(true);
-    command.envs(variables.iter().copied());
+    command.args(more);
     let mut child = command.spawn()?;
     let output = child.stdout.take().context("its output")?;
     let mut line = String::new();

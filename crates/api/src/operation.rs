@@ -162,7 +162,7 @@ impl Operation {
 
     /// Answers whose permission goes as far as the organization that the address names.
     pub(crate) fn for_organizations(self) -> Self {
-        Self { reach: Reach::Organization, ..self }
+        Self { reach: Reach::Organization, is_by_tenant: true, ..self }
     }
 
     /// Is answered for the organization that `Annals-Organization` names, if it names one.
