@@ -65,10 +65,10 @@ enum Child {
     #[command(hide = true)]
     Idle { url: String },
     /// Serves the feed, and prints where
-    #[command(hide = true)]
+    #[command(hide = true, name = "serve-feed")]
     Feed { url: String },
     /// Serves the API to who has an account, and prints where
-    #[command(hide = true)]
+    #[command(hide = true, name = "serve-accounts")]
     Accounts { url: String, keys: String },
     /// Serves a bare route or two, and prints where
     #[command(hide = true)]

@@ -42,7 +42,7 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
     let address = format!("/v1/products/{}", product(&bus, &store).await?);
     open_account(&identity).await?;
     let token = log_in(&identity).await?.access;
-    let served = start("accounts", &database, &[&keys]).await?;
+    let served = start("serve-accounts", &database, &[&keys]).await?;
     let login = post(&json!({"email": EMAIL, "password": PASSWORD}).to_string());
 
     let mut asked = Pair::default();

@@ -211,7 +211,7 @@ fn percentile(histogram: &[u64], percent: u64) -> f64 {
 
 async fn start(url: &str) -> anyhow::Result<(Child, SocketAddr)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["feed", url]).stdout(Stdio::piped()).kill_on_drop(true);
+    command.args(["serve-feed", url]).stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn()?;
     let output = child.stdout.take().context("its output")?;
     let mut line = String::new();

@@ -41,7 +41,8 @@ pub(super) async fn run(plan: &Plan<'_>, report: &mut Report) -> anyhow::Result<
     let bus = CommandBus::new(store.clone(), Arc::new(follow::Now), Arc::new(follow::Ids));
     let product = product(&bus, &store).await?;
     let address = format!("/v1/products/{product}");
-    let (bare, ours) = (start("bare", &database, &[]).await?, start("feed", &database, &[]).await?);
+    let (bare, ours) =
+        (start("bare", &database, &[]).await?, start("serve-feed", &database, &[]).await?);
     let (mut nothing, mut query) = (Pair::default(), Pair::default());
     let (mut placed, mut decided) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
